@@ -1,0 +1,69 @@
+import { z } from "zod";
+import { Secret } from "./crypto/secret.ts";
+
+// How the text of a variable becomes a value. Messages end up in the error of a refused start, so they name the rule
+// and never repeat the text: it may be a secret.
+
+export const wholeNumber = (minimum: number, maximum: number, byDefault: number) =>
+  z
+    .string()
+    .regex(/^\d{1,9}$/, "must be a whole number")
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`)
+    .default(byDefault);
+
+/**
+ * Kubernetes gives every pod `<SERVICE>_PORT=tcp://10.0.0.1:3003` for each Service of its namespace: a Service named
+ * `keystead-api` would set KEYSTEAD_API_PORT. Such a value is nobody's wish, so it counts as unset.
+ */
+export const port = (byDefault: number) =>
+  z.preprocess(
+    (value) => (typeof value === "string" && /^(tcp|udp|sctp):\/\//.test(value) ? undefined : value),
+    wholeNumber(0, 65_535, byDefault),
+  );
+
+export const flag = (byDefault: boolean) =>
+  z
+    .enum(["true", "false"], "must be true or false")
+    .default(byDefault ? "true" : "false")
+    .transform((text) => text === "true");
+
+/** A database URL carries a password, hence a `Secret`. */
+export const postgresUrl = z
+  .string("must be set")
+  .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), "must be a postgres:// URL")
+  .transform((text) => new Secret(text));
+
+/**
+ * 32 bytes in padded base64: a shorter key would silently weaken every stored value, so nothing is stretched or cut to
+ * size. White space around it is cut, since `openssl rand` and most editors end a file with a newline.
+ */
+export const encryptionKey = z
+  .string()
+  .trim()
+  .regex(
+    /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/,
+    "must be 32 bytes in base64 (44 characters): make one with `openssl rand -base64 32` or `keystead keygen`",
+  )
+  .transform((text) => new Secret(text));
+
+/** Items between commas, without white space and empty ones. */
+export const commaSeparated = z.string().transform((text) =>
+  text
+    .split(",")
+    .map((item) => item.trim())
+    .filter((item) => item !== ""),
+);
+
+/** A namespace or a release: RFC 1123 label, as Kubernetes wants both. */
+export const dnsLabel = z
+  .string()
+  .regex(/^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/, "must be an RFC 1123 label: up to 63 of a-z, 0-9 and -");
+
+/** A URL with an optional base path, without the trailing slash that clients would double. */
+export const httpUrl = z
+  .url({ protocol: /^https?$/, error: "must be an http:// or https:// URL" })
+  .transform((text) => text.replace(/\/+$/, ""));
+
+/** An address to listen on; whether this machine has it shows when the socket is opened. */
+export const listenAddress = z.string().max(255, "is longer than 255 characters").optional();
