@@ -1,0 +1,42 @@
+import { z } from "zod";
+import { durationBetween } from "./duration.ts";
+import { endpointUrl, line, textMap } from "./field.ts";
+
+/** Nango's names for how a provider authenticates, as far as a Connection can be declared for it. */
+const AUTH_MODES = ["OAUTH2", "OAUTH2_CC", "OAUTH1", "API_KEY", "BASIC", "APP", "JWT", "CUSTOM", "NONE"] as const;
+
+/** Extra parameters of a request to the provider. */
+function parameters(description: string) {
+  return textMap(32, 128, line(2_048, 0)).describe(description);
+}
+
+/** How the provider authenticates, written out. Stored and shown by the API; no URL of it is called in this version. */
+export const auth = z.object({
+  mode: z
+    .enum(AUTH_MODES)
+    .describe(
+      "How the provider authenticates: OAUTH2 (authorization code), OAUTH2_CC (client credentials), OAUTH1, API_KEY, BASIC, APP (GitHub-style app), JWT, CUSTOM or NONE.",
+    ),
+  authorizationUrl: endpointUrl(
+    "Where a person authorizes the connection. An https URL; http only for localhost and Services of the cluster.",
+  ).optional(),
+  tokenUrl: endpointUrl(
+    "Where tokens are issued and renewed. An https URL; http only for localhost and Services of the cluster.",
+  ).optional(),
+  scopeSeparator: line(8).optional().describe("What stands between two scopes in a request; a blank if left out."),
+  pkce: z.boolean().optional().describe("Whether the authorization is protected by PKCE (RFC 7636)."),
+  authorizationParams: parameters("Extra query parameters of the authorization URL, at most 32.").optional(),
+  tokenParams: parameters("Extra parameters of a token request, at most 32.").optional(),
+  clientAuthentication: z
+    .enum(["client_secret_basic", "client_secret_post", "private_key_jwt"])
+    .optional()
+    .describe(
+      "How the client proves itself at the token URL, by the names of OpenID Connect: client_secret_basic, client_secret_post or private_key_jwt.",
+    ),
+  expiryBuffer: durationBetween("0s", "24h")
+    .optional()
+    .describe("How long before its end a token counts as ended, such as 15m. From 0s to 24h."),
+});
+
+export type Auth = z.output<typeof auth>;
+export type AuthMode = Auth["mode"];

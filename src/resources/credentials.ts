@@ -1,0 +1,139 @@
+import { z } from "zod";
+import { freeForm, line, objectName, secretKeyRef } from "./field.ts";
+import { matches, oneOf, withRules } from "./rule.ts";
+
+/**
+ * RFC 3339 with an upper-case T and an offset. The calendar (31 February) is checked by `format` on the API server and
+ * by zod here.
+ */
+const expiry = withRules(
+  z.string().max(40),
+  matches(
+    /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/,
+    "must be a date and time with offset, such as 2026-12-01T00:00:00Z",
+  ),
+)
+  .check(z.refine((text) => z.iso.datetime({ offset: true }).safeParse(text).success, "must be a date of the calendar"))
+  .meta({ format: "date-time" });
+
+const clientId = line(1_024).describe(
+  "The client id, written out. Use clientIdRef instead if it is not to be read here.",
+);
+
+const apiKey = z
+  .object({ apiKeyRef: secretKeyRef("Where the API key is.") })
+  .describe("An API key, served as {type: API_KEY, apiKey}.");
+
+const basic = withRules(
+  z.object({
+    username: line(1_024, 0)
+      .optional()
+      .describe("The user name, written out. Exactly one of username and usernameRef."),
+    usernameRef: secretKeyRef("Where the user name is, if it is not to be read here.").optional(),
+    passwordRef: secretKeyRef("Where the password is."),
+  }),
+  oneOf("exactly", ["username", "usernameRef"]),
+).describe("User name and password, served as {type: BASIC, username, password}.");
+
+const oauth2 = z
+  .object({
+    accessTokenRef: secretKeyRef("Where the access token is."),
+    refreshTokenRef: secretKeyRef(
+      "Where the refresh token is. Applications get it only if they ask for it with refresh_token=true.",
+    ).optional(),
+    expiresAt: expiry
+      .optional()
+      .describe("When the access token ends, such as 2026-12-01T00:00:00Z. Left out: it does not end."),
+  })
+  .describe(
+    "An OAuth 2 token that exists already, served as {type: OAUTH2, access_token, expires_at, raw}. It is a seed: it is stored again only when the value in the Secret changes.",
+  );
+
+const oauth2ClientCredentials = withRules(
+  z.object({
+    clientId: clientId.optional(),
+    clientIdRef: secretKeyRef("Where the client id is. Exactly one of clientId and clientIdRef.").optional(),
+    clientSecretRef: secretKeyRef("Where the client secret is."),
+  }),
+  oneOf("exactly", ["clientId", "clientIdRef"]),
+).describe(
+  "A client of its own for the client credentials grant, served as {type: OAUTH2_CC, client_id, client_secret}.",
+);
+
+const app = z
+  .object({
+    installationId: withRules(
+      z.string().max(128),
+      matches(/^[A-Za-z0-9._-]+$/, "must be letters, digits, '.', '_' and '-'"),
+    ).describe('Id of the installation, quoted if it is a number: "123456".'),
+  })
+  .describe(
+    "An installation of a GitHub-style app, served as {type: APP}. App id and private key are the Integration's.",
+  );
+
+const jwt = z
+  .object({
+    privateKeyRef: secretKeyRef("Where the private key is, in PEM."),
+    keyId: line(256).optional().describe("Key id for the header of the token (kid)."),
+    claims: freeForm("Claims of the token, such as {iss: acme}.").optional(),
+  })
+  .describe("A private key that signs tokens, served as {type: JWT}.");
+
+const custom = z
+  .object({
+    secretRef: z
+      .object({ name: objectName.describe("Name of the Secret, which has to be in the same namespace.") })
+      .meta({
+        description: "The Secret. Every key of it becomes a field of the credential.",
+        "x-kubernetes-map-type": "atomic",
+      }),
+  })
+  .describe("Fields of any name, served as {type: CUSTOM} beside them.");
+
+/** The seven ways to give a credential, of which a Connection has at most one. */
+export const credentials = withRules(
+  z.object({
+    apiKey: apiKey.optional(),
+    basic: basic.optional(),
+    oauth2: oauth2.optional(),
+    oauth2ClientCredentials: oauth2ClientCredentials.optional(),
+    app: app.optional(),
+    jwt: jwt.optional(),
+    custom: custom.optional(),
+  }),
+  oneOf("exactly", ["apiKey", "basic", "oauth2", "oauth2ClientCredentials", "app", "jwt", "custom"]),
+);
+
+/** `spec.credentials` of a Connection as written. */
+export type Credentials = z.output<typeof credentials>;
+
+/** The same as a discriminated union, for an exhaustive `switch`. */
+export type Credential = {
+  [Kind in keyof Credentials]-?: { readonly kind: Kind; readonly from: NonNullable<Credentials[Kind]> };
+}[keyof Credentials];
+
+/** What each way is called where credentials are stored and served: Nango's names. */
+export const CREDENTIALS_TYPE = {
+  apiKey: "API_KEY",
+  basic: "BASIC",
+  oauth2: "OAUTH2",
+  oauth2ClientCredentials: "OAUTH2_CC",
+  app: "APP",
+  jwt: "JWT",
+  custom: "CUSTOM",
+} as const satisfies Record<Credential["kind"], string>;
+
+export type CredentialsType = (typeof CREDENTIALS_TYPE)[Credential["kind"]];
+
+/** The one way that is given, or undefined for a Connection that waits for a person to authorize it. */
+export function credentialOf(given: Credentials | undefined): Credential | undefined {
+  if (given === undefined) return undefined;
+  if (given.apiKey) return { kind: "apiKey", from: given.apiKey };
+  if (given.basic) return { kind: "basic", from: given.basic };
+  if (given.oauth2) return { kind: "oauth2", from: given.oauth2 };
+  if (given.oauth2ClientCredentials) return { kind: "oauth2ClientCredentials", from: given.oauth2ClientCredentials };
+  if (given.app) return { kind: "app", from: given.app };
+  if (given.jwt) return { kind: "jwt", from: given.jwt };
+  if (given.custom) return { kind: "custom", from: given.custom };
+  return undefined;
+}

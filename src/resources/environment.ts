@@ -1,0 +1,93 @@
+import { z } from "zod";
+import { durationBetween } from "./duration.ts";
+import { objectName, secretKeyRef, text } from "./field.ts";
+import { resourceParser } from "./parse.ts";
+import { matches, oneOf, withRules } from "./rule.ts";
+import { commonStatus, instant, rowId } from "./status.ts";
+
+/** Characters of a variable that is written out; 128 of them are half of what etcd stores in one object. */
+const MAX_VARIABLE = 4_096;
+
+const variable = withRules(
+  z.object({
+    name: withRules(
+      z.string().max(256),
+      matches(
+        /^[A-Za-z_][A-Za-z0-9_.-]*$/,
+        "must be the name of a variable: letters, digits, '_', '.' and '-', not beginning with a digit",
+      ),
+    ).describe("Name of the variable, such as REGION. Each name once."),
+    value: text(MAX_VARIABLE)
+      .optional()
+      .describe(`The value, written out, at most ${MAX_VARIABLE} characters. Exactly one of value and valueFrom.`),
+    valueFrom: z
+      .object({ secretKeyRef: secretKeyRef("Key of a Secret of the same namespace that holds the value.") })
+      .optional()
+      .describe("Where the value comes from instead. Exactly one of value and valueFrom."),
+  }),
+  oneOf("exactly", ["value", "valueFrom"]),
+);
+
+/** `spec` of an Environment. */
+export const environmentSpec = z.object({
+  secretName: objectName
+    .optional()
+    .describe(
+      "Name of the Secret that the controller writes and owns; <name of the Environment>-keystead if left out. It holds KEYSTEAD_SECRET_KEY, KEYSTEAD_PUBLIC_KEY and KEYSTEAD_HOST, made for envFrom. A Secret that exists and belongs to somebody else is never touched: the Environment is then Stalled with SecretNotOwned.",
+    ),
+  retention: durationBetween("1h", "3660d")
+    .default("31d")
+    .describe(
+      "How long something deleted can be restored before it is erased for good, from 1h to 3660d, such as 31d, 36h or 1h30m.",
+    ),
+  variables: z
+    .array(variable)
+    .max(128)
+    .check(
+      z.refine((list) => new Set(list.map(({ name }) => name)).size === list.length, "must have each name only once"),
+    )
+    .optional()
+    .meta({
+      description:
+        "Environment variables that applications read at GET /environment-variables, at most 128. Stored encrypted.",
+      "x-kubernetes-list-type": "map",
+      "x-kubernetes-list-map-keys": ["name"],
+    }),
+  suspend: z
+    .boolean()
+    .optional()
+    .describe("Whether the controller leaves everything of this Environment as it is. What is stored is still served."),
+});
+
+/** `status` of an Environment. */
+export const environmentStatus = commonStatus.extend({
+  environmentId: rowId("Id of the environment in the database.").optional(),
+  publicKey: z
+    .string()
+    .max(128)
+    .optional()
+    .describe("Public key of the environment. It is no secret and opens nothing by itself."),
+  secretKey: z
+    .object({
+      fingerprint: z
+        .string()
+        .max(128)
+        .describe("Tells keys apart without showing one; the same as in log lines and audit events."),
+      issuedAt: instant("When the key was made."),
+      lastHandledRotation: z
+        .string()
+        .max(512)
+        .optional()
+        .describe("The last value of the annotation keystead.dev/rotate-secret-key that counts as handled."),
+    })
+    .optional()
+    .describe("The secret key that is in the Secret."),
+});
+
+export const parseEnvironment = resourceParser("Environment", environmentSpec, environmentStatus);
+export type Environment = Extract<ReturnType<typeof parseEnvironment>, { ok: true }>["value"];
+
+/** Name of the Secret that the controller writes for an Environment. */
+export function secretNameOf(environment: Environment): string {
+  return environment.spec.secretName ?? `${environment.metadata.name}-keystead`;
+}

@@ -1,0 +1,164 @@
+import { z } from "zod";
+import { matches, withRules } from "./rule.ts";
+
+/** JSON as it came from the API server. */
+export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+export interface JsonObject {
+  readonly [key: string]: JsonValue;
+}
+
+/** Largest free-form object (`config`, `metadata`, `claims`), in characters of its JSON. Three of them stay far under etcd's 1.5 MiB. */
+export const MAX_JSON_LENGTH = 65_536;
+
+/** How deep a free-form object may nest; Nango's own metadata is two or three levels deep. */
+export const MAX_JSON_DEPTH = 16;
+
+const DNS_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?";
+const DNS_SUBDOMAIN = new RegExp(`^${DNS_LABEL}(?:[.]${DNS_LABEL})*$`);
+
+/**
+ * Name of an object in the same namespace, and nothing else: no path to another namespace, no wildcard, no
+ * look-alike letter can be written in it (CVE-2026-42875).
+ */
+export const objectName = withRules(
+  z.string().max(253),
+  matches(
+    DNS_SUBDOMAIN,
+    "must be the name of an object in the same namespace: lower-case letters, digits, '-' and '.', beginning and ending with a letter or digit",
+  ),
+);
+
+const secretKey = withRules(
+  z.string().max(253),
+  matches(
+    /^[.]?[-_a-zA-Z0-9][-._a-zA-Z0-9]*$/,
+    "must be a key of a Secret: letters, digits, '-', '_' and '.', not beginning with '..'",
+  ),
+);
+
+/** Reference to another resource of ours by name. Replaced as a whole by a server-side apply. */
+export function reference(kind: string, description: string) {
+  return z
+    .object({ name: objectName.describe(`Name of the ${kind}, which has to be in the same namespace.`) })
+    .meta({ description, "x-kubernetes-map-type": "atomic" });
+}
+
+/** Reference to one key of a Secret of the same namespace. */
+export function secretKeyRef(description: string) {
+  return z
+    .object({
+      name: objectName.describe(
+        "Name of the Secret, which has to be in the same namespace. It may be created later: what waits for it goes on as soon as it appears.",
+      ),
+      key: secretKey.describe("Key of the Secret whose value is used. The value is UTF-8 text of 1 byte to 64 KiB."),
+    })
+    .meta({ description, "x-kubernetes-map-type": "atomic" });
+}
+
+/** A {@link secretKeyRef} as parsed. */
+export interface SecretKeyRef {
+  readonly name: string;
+  readonly key: string;
+}
+
+/**
+ * One line of text of at most `max` characters. Characters are counted as the API server counts them, in code points,
+ * and control characters are out: Postgres stores no NUL and a line break in an id only ever hides something.
+ */
+export function line(max: number, min: 0 | 1 = 1) {
+  return withRules(
+    text(max),
+    matches(
+      min === 1 ? /^\P{Cc}+$/u : /^\P{Cc}*$/u,
+      `must be one line of ${min} to ${max} characters without control characters`,
+    ),
+  );
+}
+
+/** Text of at most `max` characters, line breaks included. */
+export function text(max: number): z.ZodString {
+  const bounded = z
+    .string()
+    .check(z.refine((value) => codePoints(value) <= max, `must have at most ${max} characters`));
+  return withRules(
+    bounded,
+    matches(/^[\P{Cc}\t\n\r]*$/u, "must not hold control characters other than tabs and line breaks"),
+  ).meta({ maxLength: max });
+}
+
+function codePoints(value: string): number {
+  return Array.from(value).length;
+}
+
+/**
+ * Map of at most `maxEntries` texts. Of a key the API server checks only the length: CEL takes a key to be as long as a
+ * whole request, so a rule on its letters would be over the cost limit.
+ */
+export function textMap(maxEntries: number, maxKey: number, value: z.ZodString) {
+  const bounded = z
+    .record(z.string(), value)
+    .check(z.refine((map) => Object.keys(map).length <= maxEntries, `must have at most ${maxEntries} entries`));
+  return withRules(bounded, {
+    // zod leaves __proto__ out of what it parses, so of the two checks only the API server's can see it.
+    cel: `self.all(key, size(key) >= 1 && size(key) <= ${maxKey}) && !("__proto__" in self)`,
+    holds: (map) => Object.keys(map).every((key) => key.length >= 1 && codePoints(key) <= maxKey),
+    message: `must have keys of 1 to ${maxKey} characters, none of them __proto__`,
+  }).meta({ maxProperties: maxEntries });
+}
+
+/**
+ * A JSON object of any shape. The API server keeps such an object as it is and cannot look inside, so its limits are
+ * checked by the controller and a broken one is `Stalled` with `InvalidSpec`.
+ */
+export function freeForm(description: string) {
+  return z
+    .custom<JsonObject>(isJsonObject, "must be an object")
+    .check(
+      z.refine((value) => fits(value, MAX_JSON_DEPTH), {
+        message: `must nest at most ${MAX_JSON_DEPTH} deep and hold no NUL character and no key __proto__`,
+        abort: true,
+      }),
+      z.refine(
+        (value) => JSON.stringify(value).length <= MAX_JSON_LENGTH,
+        `must be at most ${MAX_JSON_LENGTH} characters of JSON`,
+      ),
+    )
+    .meta({
+      description: `${description} At most ${MAX_JSON_LENGTH / 1_024} KiB as JSON, nested at most ${MAX_JSON_DEPTH} deep.`,
+      type: "object",
+      maxProperties: 256,
+      "x-kubernetes-preserve-unknown-fields": true,
+    });
+}
+
+function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+/** Recursion ends at `depth`, so an object that nests 100,000 deep is refused before it can exhaust the stack. */
+function fits(value: unknown, depth: number): boolean {
+  if (typeof value === "string") return !value.includes("\0");
+  if (typeof value !== "object" || value === null) return true;
+  if (depth === 0) return false;
+  return Object.entries(value).every(
+    ([key, inner]) => key !== "__proto__" && !key.includes("\0") && fits(inner, depth - 1),
+  );
+}
+
+/** Hosts that plain http may name: this machine and Services of the cluster, whose traffic never leaves it. */
+const HTTP_HOST = String.raw`localhost|127(?:[.][0-9]{1,3}){3}|\[::1\]|(?:[a-z0-9-]+[.])+svc(?:[.]cluster[.]local)?`;
+const HTTPS_HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]`;
+const URL_PATTERN = new RegExp(
+  `^(?:https://(?:${HTTPS_HOST})|http://(?:${HTTP_HOST}))(?::[0-9]{1,5})?(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?$`,
+);
+
+/** URL of a provider's endpoint: no user name, no fragment, ASCII only. */
+export function endpointUrl(description: string) {
+  return withRules(
+    z.string().max(2_048),
+    matches(
+      URL_PATTERN,
+      "must be an https:// URL without user name, fragment and blanks; http:// only for localhost and for Services of the cluster (name.namespace.svc)",
+    ),
+  ).describe(description);
+}

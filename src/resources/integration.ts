@@ -1,0 +1,54 @@
+import { z } from "zod";
+import { auth } from "./auth.ts";
+import { line, reference, secretKeyRef } from "./field.ts";
+import { labelSelector } from "./label-selector.ts";
+import { resourceParser } from "./parse.ts";
+import { immutable, matches, oneOf, withRules } from "./rule.ts";
+import { commonStatus, rowId } from "./status.ts";
+
+/** `spec` of an Integration. */
+export const integrationSpec = withRules(
+  z.object({
+    environmentRef: reference("Environment", "The Environment it belongs to. It cannot be changed."),
+    provider: withRules(z.string().max(255), matches(/^[A-Za-z0-9_-]+$/, "must be letters, digits, '_' and '-'"))
+      .optional()
+      .describe("Name of the provider as the API shows it, such as github; the name of the Integration if left out."),
+    auth: auth.describe(
+      "How the provider authenticates, written out. It is stored and shown; tokens are not renewed by it in this version.",
+    ),
+    clientId: line(1_024)
+      .optional()
+      .describe("Id of the OAuth client, written out. At most one of clientId and clientIdRef."),
+    clientIdRef: secretKeyRef(
+      "Where the id of the OAuth client is, if it is not to be read here. At most one of clientId and clientIdRef.",
+    ).optional(),
+    clientSecretRef: secretKeyRef("Where the secret of the OAuth client is. Stored encrypted.").optional(),
+    scopes: z.array(line(512)).max(128).optional().meta({
+      description: "OAuth scopes that connections ask for, at most 128, in this order.",
+      "x-kubernetes-list-type": "atomic",
+    }),
+    appId: line(128).optional().describe('Id of a GitHub-style app, quoted if it is a number: "123456".'),
+    privateKeyRef: secretKeyRef("Where the private key of a GitHub-style app is, in PEM. Stored encrypted.").optional(),
+    allowedConnections: labelSelector
+      .optional()
+      .describe(
+        "Which Connections of the namespace may use this Integration, by their labels. Left out or empty: all. One that does not match is Stalled with IntegrationForbidden.",
+      ),
+    suspend: z
+      .boolean()
+      .optional()
+      .describe(
+        "Whether the controller leaves everything of this Integration as it is. What is stored is still served.",
+      ),
+  }),
+  immutable("environmentRef", "Integration"),
+  oneOf("at most", ["clientId", "clientIdRef"]),
+);
+
+/** `status` of an Integration. */
+export const integrationStatus = commonStatus.extend({
+  integrationId: rowId("Id of the integration in the database.").optional(),
+});
+
+export const parseIntegration = resourceParser("Integration", integrationSpec, integrationStatus);
+export type Integration = Extract<ReturnType<typeof parseIntegration>, { ok: true }>["value"];

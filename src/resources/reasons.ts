@@ -1,0 +1,41 @@
+/** What a reason does to the conditions of a resource. */
+interface ReasonKind {
+  /** `Ready` while the reason stands. `kept`: as before, and `Unknown` on a resource that was never ready. */
+  readonly ready: "True" | "False" | "kept";
+  /** The condition beside `Ready`, if any: `Reconciling` heals by itself, `Stalled` takes an edit or a person. */
+  readonly beside?: "Reconciling" | "Stalled";
+}
+
+/**
+ * Every reason that a condition of ours can carry. `docs/reasons.md` tells users what each means and what to do, and a
+ * test compares the two. A reason is what alerts and scripts match on: it may be added, never renamed.
+ */
+export const REASONS = {
+  Succeeded: { ready: "True" },
+  Suspended: { ready: "kept" },
+
+  Progressing: { ready: "kept", beside: "Reconciling" },
+  ProgressingWithRetry: { ready: "kept", beside: "Reconciling" },
+  Deleting: { ready: "kept", beside: "Reconciling" },
+  DatabaseUnavailable: { ready: "kept", beside: "Reconciling" },
+  EnvironmentNotFound: { ready: "kept", beside: "Reconciling" },
+  EnvironmentNotReady: { ready: "kept", beside: "Reconciling" },
+  IntegrationNotFound: { ready: "kept", beside: "Reconciling" },
+  IntegrationNotReady: { ready: "kept", beside: "Reconciling" },
+  SecretNotFound: { ready: "kept", beside: "Reconciling" },
+
+  AuthorizationRequired: { ready: "False", beside: "Stalled" },
+  ConnectionIdInUse: { ready: "False", beside: "Stalled" },
+  CredentialsMismatch: { ready: "False", beside: "Stalled" },
+  EnvironmentMismatch: { ready: "False", beside: "Stalled" },
+  ForbiddenSecretType: { ready: "False", beside: "Stalled" },
+  IntegrationForbidden: { ready: "False", beside: "Stalled" },
+  IntegrationKeyInUse: { ready: "False", beside: "Stalled" },
+  InvalidSecretValue: { ready: "False", beside: "Stalled" },
+  InvalidSpec: { ready: "False", beside: "Stalled" },
+  PermissionDenied: { ready: "False", beside: "Stalled" },
+  SecretImmutable: { ready: "False", beside: "Stalled" },
+  SecretNotOwned: { ready: "False", beside: "Stalled" },
+} as const satisfies Record<string, ReasonKind>;
+
+export type Reason = keyof typeof REASONS;
