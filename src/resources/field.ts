@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { matches, withRules } from "./rule.ts";
+import { type Rule, matches, withRules } from "./rule.ts";
 
 /** JSON as it came from the API server. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
@@ -62,12 +62,12 @@ export interface SecretKeyRef {
 }
 
 /**
- * One line of text of at most `max` characters. Characters are counted as the API server counts them, in code points,
- * and control characters are out: Postgres stores no NUL and a line break in an id only ever hides something.
+ * One line of text of at most `max` characters. Control characters are out: Postgres stores no NUL, and a line break in
+ * an id only ever hides something.
  */
-export function line(max: number, min: 0 | 1 = 1) {
-  return withRules(
-    text(max),
+export function line(max: number, min: 0 | 1 = 1): z.ZodString {
+  return characters(
+    max,
     matches(
       min === 1 ? /^\P{Cc}+$/u : /^\P{Cc}*$/u,
       `must be one line of ${min} to ${max} characters without control characters`,
@@ -77,13 +77,18 @@ export function line(max: number, min: 0 | 1 = 1) {
 
 /** Text of at most `max` characters, line breaks included. */
 export function text(max: number): z.ZodString {
+  return characters(
+    max,
+    matches(/^[\P{Cc}\t\n\r]*$/u, "must not hold control characters other than tabs and line breaks"),
+  );
+}
+
+/** Characters are counted as the API server counts them: in code points, where JavaScript counts UTF-16 units. */
+function characters(max: number, rule: Rule<string>): z.ZodString {
   const bounded = z
     .string()
     .check(z.refine((value) => codePoints(value) <= max, `must have at most ${max} characters`));
-  return withRules(
-    bounded,
-    matches(/^[\P{Cc}\t\n\r]*$/u, "must not hold control characters other than tabs and line breaks"),
-  ).meta({ maxLength: max });
+  return withRules(bounded, rule).meta({ maxLength: max });
 }
 
 function codePoints(value: string): number {

@@ -40,7 +40,7 @@ export function withRules<S extends z.ZodType>(schema: S, ...rules: readonly Rul
 }
 
 /** The CEL side of the rules on a schema, those inherited from the schema it was made from included. */
-export function validationsOf(schema: z.ZodType): readonly CelValidation[] {
+export function validationsOf(schema: z.core.$ZodType): readonly CelValidation[] {
   return validations.get(schema)?.list ?? [];
 }
 
