@@ -13,6 +13,62 @@ interface ErrorKind {
 export const ERRORS = {
   internal_error: { status: 500, retryable: true },
   configuration_invalid: { status: 500, retryable: false },
+  address_unavailable: { status: 500, retryable: false },
+
+  // kube/: what the Kubernetes API server, or the way to it, answered.
+  kube_unreachable: { status: 503, retryable: true },
+  kube_timeout: { status: 504, retryable: true },
+  kube_call_aborted: { status: 503, retryable: true },
+  kube_answer_invalid: { status: 502, retryable: true },
+  kube_answer_too_large: { status: 502, retryable: false },
+  kube_unauthorized: { status: 500, retryable: true },
+  kube_forbidden: { status: 500, retryable: false },
+  kube_not_found: { status: 500, retryable: false },
+  kube_already_exists: { status: 500, retryable: false },
+  kube_conflict: { status: 500, retryable: true },
+  kube_invalid: { status: 500, retryable: false },
+  kube_expired: { status: 500, retryable: true },
+  kube_throttled: { status: 503, retryable: true },
+  kube_api_error: { status: 502, retryable: true },
+  kube_path_invalid: { status: 500, retryable: false },
+  kube_identity_invalid: { status: 500, retryable: false },
+  leadership_lost: { status: 500, retryable: true },
+
+  // the workbench (dev/)
+  part_failed: { status: 500, retryable: false },
+  port_in_use: { status: 500, retryable: false },
+  directory_in_use: { status: 500, retryable: false },
+  disk_full: { status: 500, retryable: false },
+
+  // crypto/: keys and sealed values.
+  encryption_key_missing: { status: 500, retryable: false },
+  encryption_key_invalid: { status: 500, retryable: false },
+  encryption_key_unknown: { status: 500, retryable: false },
+  sealed_value_invalid: { status: 500, retryable: false },
+  json_not_canonical: { status: 500, retryable: false },
+
+  // db/: what Postgres, or the way to it, answered.
+  database_unavailable: { status: 503, retryable: true },
+  database_timeout: { status: 503, retryable: true },
+  database_conflict: { status: 503, retryable: true },
+  database_value_refused: { status: 400, retryable: false },
+  database_forbidden: { status: 500, retryable: false },
+  database_error: { status: 500, retryable: true },
+  postgres_unsupported: { status: 500, retryable: false },
+  schema_outdated: { status: 500, retryable: false },
+  code_outdated: { status: 500, retryable: false },
+  migration_changed: { status: 500, retryable: false },
+
+  // resources/: what a manifest says.
+  duration_invalid: { status: 400, retryable: false },
+
+  // vault/: what is stored does not allow the operation.
+  connection_id_in_use: { status: 409, retryable: false },
+  integration_key_in_use: { status: 409, retryable: false },
+  environment_gone: { status: 404, retryable: false },
+  integration_gone: { status: 404, retryable: false },
+  row_changed: { status: 409, retryable: true },
+  data_key_exhausted: { status: 500, retryable: false },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;

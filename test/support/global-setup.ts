@@ -1,0 +1,78 @@
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import type { TestProject } from "vitest/node";
+import { findBinaries } from "../../dev/binaries.ts";
+import { createChildProcesses } from "../../dev/child-process.ts";
+import { startControlPlane } from "../../dev/control-plane.ts";
+import { startPostgres } from "../../dev/postgres.ts";
+import { makeScratchDirectory } from "../../dev/scratch-directory.ts";
+
+declare module "vitest" {
+  // Merged into vitest's own interface: what `inject` gives in every test file.
+  interface ProvidedContext {
+    controlPlane: {
+      url: string;
+      /** Path of the administrator's kubeconfig. */
+      kubeconfig: string;
+      /** Folder with kubectl. */
+      binaries: string;
+      /** Path of the audit log: what ServiceAccounts asked for, one JSON object a line. */
+      auditLog: string;
+      /** Whether garbage collection and namespace deletion work. */
+      controllerManager: boolean;
+    };
+    postgres: {
+      /** URL of the superuser in the database `postgres`. */
+      ownerUrl: string;
+      /** Different for every run, so that runs on one external server do not share a template database. */
+      run: string;
+    };
+  }
+}
+
+/** Enough for every test file's pools at once; an idle connection costs about 2 MB. */
+const MAX_CONNECTIONS = 300;
+
+/**
+ * One control plane and one Postgres for the whole run: a namespace and a database of its own isolate a test as well as
+ * servers of its own would, and starting those takes 3 s. No fsync, because the state dies with the run.
+ */
+export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const directory = await makeScratchDirectory();
+  const children = createChildProcesses(directory, true);
+  try {
+    const binaries = await findBinaries((line) => process.stderr.write(`${line}\n`));
+    const [controlPlane, ownerUrl] = await Promise.all([
+      startControlPlane({
+        directory: join(directory, "control-plane"),
+        binaries,
+        children,
+        durable: false,
+        audit: true,
+      }),
+      process.env["DATABASE_URL"] ?? startOwnPostgres(directory, children),
+    ]);
+    project.provide("controlPlane", {
+      url: controlPlane.url,
+      kubeconfig: controlPlane.kubeconfig,
+      binaries: binaries.directory,
+      auditLog: controlPlane.auditLog,
+      controllerManager: binaries.controllerManager,
+    });
+    project.provide("postgres", { ownerUrl, run: randomBytes(5).toString("hex") });
+  } catch (error) {
+    await children[Symbol.asyncDispose]();
+    throw error;
+  }
+  return async () => children[Symbol.asyncDispose]();
+}
+
+async function startOwnPostgres(directory: string, children: ReturnType<typeof createChildProcesses>): Promise<string> {
+  const postgres = await startPostgres({
+    directory: join(directory, "postgres"),
+    children,
+    durable: false,
+    maxConnections: MAX_CONNECTIONS,
+  });
+  return postgres.superuserUrl;
+}

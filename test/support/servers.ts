@@ -1,0 +1,142 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { join } from "node:path";
+import { Client } from "pg";
+import { inject } from "vitest";
+import { KeysteadError } from "../../src/errors.ts";
+
+export interface TestDatabase extends AsyncDisposable {
+  /** May do everything. */
+  readonly ownerUrl: string;
+  /** The role that controller and API run as. */
+  readonly url: string;
+}
+
+export interface TestNamespace extends AsyncDisposable {
+  readonly name: string;
+  toString(): string;
+}
+
+const RUNTIME_ROLE = "keystead_runtime";
+/** Everybody in these tests is on this machine and the server ends with the run, so the password keeps nobody out. */
+const RUNTIME_PASSWORD = "runtime";
+/** Any number that no other lock of the tests has; held while roles and template are made. */
+const SETUP_LOCK = 7_310_001;
+
+/** A database of its own with the current schema: a copy of a template that the first caller of the run migrates. */
+export async function createDatabase(): Promise<TestDatabase> {
+  const template = await migratedTemplate();
+  return databaseFrom(template);
+}
+
+/** A database of its own without any schema, for tests of the migration itself. The runtime role exists. */
+export async function createEmptyDatabase(): Promise<TestDatabase> {
+  await asOwner((client) => underLock(client, () => ensureRuntimeRole(client)));
+  return databaseFrom("template1");
+}
+
+/** A namespace of its own. Disposing asks for its deletion and does not wait for it. */
+export async function createNamespace(prefix: string): Promise<TestNamespace> {
+  const name = uniqueName(prefix);
+  await kubectl(["create", "namespace", name]);
+  return {
+    name,
+    toString: () => name,
+    async [Symbol.asyncDispose]() {
+      await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"]);
+    },
+  };
+}
+
+/** Runs kubectl as the administrator and resolves with its output. Throws with what kubectl said when it fails. */
+export function kubectl(args: readonly string[], options: { stdin?: string } = {}): Promise<string> {
+  const { binaries, kubeconfig } = inject("controlPlane");
+  return new Promise((resolve, reject) => {
+    const child = execFile(
+      join(binaries, "kubectl"),
+      ["--kubeconfig", kubeconfig, ...args],
+      { maxBuffer: 256 * 1024 * 1024 },
+      (error, stdout, stderr) => {
+        if (error)
+          reject(new KeysteadError("internal_error", `kubectl ${args.join(" ")}: ${stderr.trim()}`, { cause: error }));
+        else resolve(stdout);
+      },
+    );
+    child.stdin?.end(options.stdin ?? "");
+  });
+}
+
+/** A name that fits a namespace and a database, different on every call. */
+function uniqueName(prefix: string): string {
+  return `${prefix}-${randomBytes(5).toString("hex")}`;
+}
+
+async function databaseFrom(template: string): Promise<TestDatabase> {
+  const name = uniqueName("test").replaceAll("-", "_");
+  await asOwner((client) => client.query(`create database ${name} template ${template}`));
+  return {
+    ownerUrl: urlOf(name),
+    url: urlOf(name, RUNTIME_ROLE, RUNTIME_PASSWORD),
+    async [Symbol.asyncDispose]() {
+      // "force" ends the sessions of a test that failed before it closed its pools.
+      await asOwner((client) => client.query(`drop database if exists ${name} with (force)`));
+    },
+  };
+}
+
+/** One template for each run and server, also where several workers, or several runs on one external server, ask at once. */
+let template: Promise<string> | undefined;
+
+function migratedTemplate(): Promise<string> {
+  template ??= asOwner((client) =>
+    underLock(client, async () => {
+      const name = `keystead_template_${inject("postgres").run}`;
+      const existing = await client.query("select 1 from pg_database where datname = $1", [name]);
+      if (existing.rowCount) return name;
+      await ensureRuntimeRole(client);
+      // Under another name until it is complete: a run that was killed in between must not leave half a schema as the template.
+      const unfinished = `${name}_unfinished`;
+      await client.query(`drop database if exists ${unfinished} with (force)`);
+      await client.query(`create database ${unfinished}`);
+      // Loaded here only: tests without a database do not wait for it.
+      const migrations = "../../src/db/migrate.ts";
+      const { migrate } = (await import(migrations)) as { migrate: (o: object) => Promise<unknown> };
+      await migrate({ ownerUrl: urlOf(unfinished), runtimeRole: RUNTIME_ROLE });
+      await client.query(`alter database ${unfinished} rename to ${name}`);
+      return name;
+    }),
+  );
+  return template;
+}
+
+async function ensureRuntimeRole(client: Client): Promise<void> {
+  const existing = await client.query("select 1 from pg_roles where rolname = $1", [RUNTIME_ROLE]);
+  if (!existing.rowCount) await client.query(`create role ${RUNTIME_ROLE} login password '${RUNTIME_PASSWORD}'`);
+}
+
+async function underLock<T>(client: Client, work: () => Promise<T>): Promise<T> {
+  await client.query("select pg_advisory_lock($1)", [SETUP_LOCK]);
+  try {
+    return await work();
+  } finally {
+    await client.query("select pg_advisory_unlock($1)", [SETUP_LOCK]);
+  }
+}
+
+async function asOwner<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  const client = new Client({ connectionString: inject("postgres").ownerUrl });
+  await client.connect();
+  try {
+    return await work(client);
+  } finally {
+    await client.end();
+  }
+}
+
+function urlOf(database: string, user?: string, password?: string): string {
+  const url = new URL(inject("postgres").ownerUrl);
+  url.pathname = `/${database}`;
+  if (user !== undefined) url.username = user;
+  if (password !== undefined) url.password = password;
+  return url.href;
+}
