@@ -1,12 +1,11 @@
 import { asKeysteadError } from "../errors.ts";
-import type { Log } from "./log.ts";
 import type { DatabaseReadiness } from "./readiness.ts";
 
 export interface WatchDatabaseOptions {
   /** One cheap query; must give up by itself within a few seconds. */
   readonly ping: () => Promise<void>;
   readonly readiness: DatabaseReadiness;
-  readonly log: Pick<Log, "warn" | "info">;
+  readonly log: { info(fields: object, message: string): void; warn(fields: object, message: string): void };
   readonly intervalMs?: number;
 }
 
@@ -23,7 +22,7 @@ export function watchDatabase(options: WatchDatabaseOptions): AsyncDisposable {
     try {
       await options.ping();
       options.readiness.reached();
-      if (gone) options.log.info("the database answers again");
+      if (gone) options.log.info({}, "the database answers again");
       gone = false;
     } catch (error) {
       if (!gone && !stopped) options.log.warn({ error: asKeysteadError(error) }, "the database does not answer");
