@@ -7,7 +7,11 @@ const AUTH_MODES = ["OAUTH2", "OAUTH2_CC", "OAUTH1", "API_KEY", "BASIC", "APP", 
 
 /** Extra parameters of a request to the provider. */
 function parameters(description: string) {
-  return textMap(32, 128, line(2_048, 0)).describe(description);
+  return textMap(
+    32,
+    { max: 128, pattern: /^\P{Cc}+$/u, allowed: "characters without control characters" },
+    line(2_048, 0),
+  ).describe(description);
 }
 
 /** How the provider authenticates, written out. Stored and shown by the API; no URL of it is called in this version. */

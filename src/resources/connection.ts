@@ -19,13 +19,15 @@ const connectionId = withRules(
   },
 );
 
-/** Lower case because the API finds tags regardless of case. */
-const TAG_KEY = /^[a-z][a-z0-9_./-]*$/;
-
-const tags = textMap(64, 64, line(255)).check(
-  z.refine((map) => Object.keys(map).every((key) => TAG_KEY.test(key)), {
-    message: "must have keys of lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
-  }),
+const tags = textMap(
+  64,
+  {
+    max: 64,
+    // Lower case because the API finds tags regardless of case.
+    pattern: /^[a-z][a-z0-9_./-]*$/,
+    allowed: "lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
+  },
+  line(255),
 );
 
 const endUser = z

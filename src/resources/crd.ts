@@ -3,11 +3,9 @@ import type { z } from "zod";
 import { connectionSpec, connectionStatus } from "./connection.ts";
 import { environmentSpec, environmentStatus } from "./environment.ts";
 import { integrationSpec, integrationStatus } from "./integration.ts";
+import { CONNECTION, ENVIRONMENT, INTEGRATION } from "./kinds.ts";
 import type { CelValidation } from "./rule.ts";
 import { type StructuralSchema, structuralSchema } from "./structural-schema.ts";
-
-const GROUP = "keystead.dev";
-const VERSION = "v1alpha1";
 
 /** A column of `kubectl get`; `wide` ones show with `-o wide` only. */
 interface Column {
@@ -20,8 +18,7 @@ interface Column {
 
 /** What a CRD says beyond the schemas of its spec and status. */
 interface Definition {
-  readonly kind: string;
-  readonly plural: string;
+  readonly names: typeof ENVIRONMENT | typeof INTEGRATION | typeof CONNECTION;
   readonly shortName: string;
   readonly description: string;
   readonly spec: z.ZodType;
@@ -64,8 +61,7 @@ const AGE: Column = {
 
 const DEFINITIONS: readonly Definition[] = [
   {
-    kind: "Environment",
-    plural: "environments",
+    names: ENVIRONMENT,
     shortName: "kenv",
     description:
       "An Environment is one isolated set of connections with a secret key, a public key and an encryption key of its own. The controller writes its keys into a Secret.",
@@ -96,8 +92,7 @@ const DEFINITIONS: readonly Definition[] = [
     ],
   },
   {
-    kind: "Integration",
-    plural: "integrations",
+    names: INTEGRATION,
     shortName: "kint",
     description:
       "An Integration is the OAuth client or the API that connections are made with. Its name is the provider_config_key by which applications ask for it.",
@@ -116,8 +111,7 @@ const DEFINITIONS: readonly Definition[] = [
     ],
   },
   {
-    kind: "Connection",
-    plural: "connections",
+    names: CONNECTION,
     shortName: "kconn",
     description:
       "A Connection is one credential for one account at a provider. It is stored encrypted, and applications read it over the API with the secret key of its Environment.",
@@ -147,32 +141,37 @@ const DEFINITIONS: readonly Definition[] = [
 
 /** The CRDs of the three kinds, as objects for the API server. */
 export function customResourceDefinitions(): StructuralSchema[] {
-  return DEFINITIONS.map((definition) => ({
+  return DEFINITIONS.map(customResourceDefinition);
+}
+
+function customResourceDefinition(definition: Definition): StructuralSchema {
+  const { group, kind, plural } = definition.names;
+  return {
     apiVersion: "apiextensions.k8s.io/v1",
     kind: "CustomResourceDefinition",
     metadata: {
-      name: `${definition.plural}.${GROUP}`,
+      name: `${plural}.${group}`,
       labels: { "app.kubernetes.io/name": "keystead", "app.kubernetes.io/part-of": "keystead" },
     },
     spec: {
-      group: GROUP,
+      group,
       names: {
-        kind: definition.kind,
-        listKind: `${definition.kind}List`,
-        plural: definition.plural,
-        singular: definition.kind.toLowerCase(),
+        kind,
+        listKind: `${kind}List`,
+        plural,
+        singular: kind.toLowerCase(),
         shortNames: [definition.shortName],
         categories: ["keystead"],
       },
       scope: "Namespaced",
       versions: [version(definition)],
     },
-  }));
+  };
 }
 
 function version(definition: Definition): StructuralSchema {
   return {
-    name: VERSION,
+    name: definition.names.version,
     served: true,
     storage: true,
     subresources: { status: {} },
@@ -219,9 +218,9 @@ const HEADER = "# Made from src/resources by `npm run generate`; edit the schema
 /** The committed files by their path in the repository, always the same text for the same schemas. */
 export function generateCrds(): Map<string, string> {
   return new Map(
-    customResourceDefinitions().map((definition, index) => [
-      `crds/${GROUP}_${DEFINITIONS[index]?.plural}.yaml`,
-      HEADER + toYaml(definition),
+    DEFINITIONS.map((definition) => [
+      `crds/${definition.names.group}_${definition.names.plural}.yaml`,
+      HEADER + toYaml(customResourceDefinition(definition)),
     ]),
   );
 }

@@ -3,18 +3,13 @@ import { freeForm, line, objectName, secretKeyRef } from "./field.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 
 /**
- * RFC 3339 with an upper-case T and an offset. The calendar (31 February) is checked by `format` on the API server and
- * by zod here.
+ * RFC 3339 with an offset, the days of each month included. Not `format: date-time`: that takes an offset of 25 hours
+ * and would turn the text into a timestamp in CEL.
  */
 const expiry = withRules(
   z.string().max(40),
-  matches(
-    /^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:[.][0-9]{1,9})?(?:Z|[+-][0-9]{2}:[0-9]{2})$/,
-    "must be a date and time with offset, such as 2026-12-01T00:00:00Z",
-  ),
-)
-  .check(z.refine((text) => z.iso.datetime({ offset: true }).safeParse(text).success, "must be a date of the calendar"))
-  .meta({ format: "date-time" });
+  matches(z.regexes.datetime({ offset: true }), "must be a date and time with offset, such as 2026-12-01T00:00:00Z"),
+);
 
 const clientId = line(1_024).describe(
   "The client id, written out. Use clientIdRef instead if it is not to be read here.",
@@ -22,7 +17,7 @@ const clientId = line(1_024).describe(
 
 const apiKey = z
   .object({ apiKeyRef: secretKeyRef("Where the API key is.") })
-  .describe("An API key, served as {type: API_KEY, apiKey}.");
+  .describe("An API key, such as {apiKeyRef: {name: acme, key: token}}. Served as {type: API_KEY, apiKey}.");
 
 const basic = withRules(
   z.object({
@@ -33,7 +28,9 @@ const basic = withRules(
     passwordRef: secretKeyRef("Where the password is."),
   }),
   oneOf("exactly", ["username", "usernameRef"]),
-).describe("User name and password, served as {type: BASIC, username, password}.");
+).describe(
+  "User name and password, such as {username: acme, passwordRef: {name: acme, key: password}}. Served as {type: BASIC, username, password}.",
+);
 
 const oauth2 = z
   .object({
@@ -46,7 +43,7 @@ const oauth2 = z
       .describe("When the access token ends, such as 2026-12-01T00:00:00Z. Left out: it does not end."),
   })
   .describe(
-    "An OAuth 2 token that exists already, served as {type: OAUTH2, access_token, expires_at, raw}. It is a seed: it is stored again only when the value in the Secret changes.",
+    "An OAuth 2 token that exists already, such as {accessTokenRef: {name: acme, key: access}}. Served as {type: OAUTH2, access_token, expires_at, raw}. It is a seed: it is stored again only when it changes in the Secret.",
   );
 
 const oauth2ClientCredentials = withRules(
@@ -57,7 +54,7 @@ const oauth2ClientCredentials = withRules(
   }),
   oneOf("exactly", ["clientId", "clientIdRef"]),
 ).describe(
-  "A client of its own for the client credentials grant, served as {type: OAUTH2_CC, client_id, client_secret}.",
+  "A client of its own for the client credentials grant, such as {clientId: acme, clientSecretRef: {name: acme, key: secret}}. Served as {type: OAUTH2_CC, client_id, client_secret}.",
 );
 
 const app = z
@@ -68,7 +65,7 @@ const app = z
     ).describe('Id of the installation, quoted if it is a number: "123456".'),
   })
   .describe(
-    "An installation of a GitHub-style app, served as {type: APP}. App id and private key are the Integration's.",
+    'An installation of a GitHub-style app, such as {installationId: "123456"}. Served as {type: APP}. App id and private key are those of the Integration.',
   );
 
 const jwt = z
@@ -77,7 +74,9 @@ const jwt = z
     keyId: line(256).optional().describe("Key id for the header of the token (kid)."),
     claims: freeForm("Claims of the token, such as {iss: acme}.").optional(),
   })
-  .describe("A private key that signs tokens, served as {type: JWT}.");
+  .describe(
+    "A private key that signs tokens, such as {privateKeyRef: {name: acme, key: pem}, keyId: k1, claims: {iss: acme}}. Served as {type: JWT}.",
+  );
 
 const custom = z
   .object({
@@ -88,7 +87,9 @@ const custom = z
         "x-kubernetes-map-type": "atomic",
       }),
   })
-  .describe("Fields of any name, served as {type: CUSTOM} beside them.");
+  .describe(
+    "Fields of any name: every key of the Secret {secretRef: {name: acme}}. Served as they are, beside {type: CUSTOM}.",
+  );
 
 /** The seven ways to give a credential, of which a Connection has at most one. */
 export const credentials = withRules(

@@ -48,7 +48,7 @@ function isUnit(unit: string | undefined): unit is keyof typeof MILLISECONDS {
 export function durationBetween(min: string, max: string): z.ZodString {
   const [least, most] = [parseDuration(min), parseDuration(max)];
   const rule: Rule<string> = {
-    cel: `self != "" && self.matches(${celString(PATTERN.source)}) && [${CEL_VALUE}].all(value, value >= duration("${least}ms") && value <= duration("${most}ms"))`,
+    cel: `self != "" && self.matches(${celString(PATTERN.source)}) && [${CEL_MILLISECONDS}].all(ms, ms >= ${least} && ms <= ${most})`,
     holds: (text) => {
       const milliseconds = measure(text);
       return milliseconds !== undefined && milliseconds >= least && milliseconds <= most;
@@ -58,7 +58,11 @@ export function durationBetween(min: string, max: string): z.ZodString {
   return withRules(z.string().max(MAX_LENGTH), rule);
 }
 
-/** The text as a CEL duration; CEL knows Go's units but no days. Only evaluated on what matches `PATTERN`. */
-const CEL_VALUE =
-  '(self.contains("d") ? duration(string(int(self.substring(0, self.indexOf("d"))) * 24) + "h") : duration("0s"))' +
-  ' + (self.endsWith("d") ? duration("0s") : duration(self.substring(self.indexOf("d") + 1)))';
+/**
+ * Milliseconds of what matches `PATTERN`, in CEL, which knows Go's units but no days. Adding durations instead of
+ * integers would need a text made by concatenation, whose length the cost estimate takes to be unbounded.
+ */
+const CEL_MILLISECONDS = [
+  `(self.contains("d") ? int(self.substring(0, self.indexOf("d"))) * ${MILLISECONDS.d} : 0)`,
+  '(self.endsWith("d") ? 0 : duration(self.substring(self.indexOf("d") + 1)).getMilliseconds())',
+].join(" + ");

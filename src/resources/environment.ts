@@ -38,7 +38,7 @@ export const environmentSpec = z.object({
   retention: durationBetween("1h", "3660d")
     .default("31d")
     .describe(
-      "How long something deleted can be restored before it is erased for good, from 1h to 3660d, such as 31d, 36h or 1h30m.",
+      "How long something deleted can be restored before it is erased for good, from 1h to 3660d, such as 31d, 36h or 1h30m. 31d if left out.",
     ),
   variables: z
     .array(variable)

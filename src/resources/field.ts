@@ -1,5 +1,5 @@
 import { z } from "zod";
-import { type Rule, matches, withRules } from "./rule.ts";
+import { type Rule, celString, matches, withRules } from "./rule.ts";
 
 /** JSON as it came from the API server. */
 export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
@@ -95,19 +95,23 @@ function codePoints(value: string): number {
   return Array.from(value).length;
 }
 
-/**
- * Map of at most `maxEntries` texts. Of a key the API server checks only the length: CEL takes a key to be as long as a
- * whole request, so a rule on its letters would be over the cost limit.
- */
-export function textMap(maxEntries: number, maxKey: number, value: z.ZodString) {
+/** What the keys of a map may be; `allowed` follows "must have keys of 1 to 64". */
+export interface MapKeys {
+  readonly max: number;
+  readonly pattern: RegExp;
+  readonly allowed: string;
+}
+
+/** Map of at most `maxEntries` texts. */
+export function textMap(maxEntries: number, { max, pattern, allowed }: MapKeys, value: z.ZodString) {
   const bounded = z
     .record(z.string(), value)
     .check(z.refine((map) => Object.keys(map).length <= maxEntries, `must have at most ${maxEntries} entries`));
   return withRules(bounded, {
-    // zod leaves __proto__ out of what it parses, so of the two checks only the API server's can see it.
-    cel: `self.all(key, size(key) >= 1 && size(key) <= ${maxKey}) && !("__proto__" in self)`,
-    holds: (map) => Object.keys(map).every((key) => key.length >= 1 && codePoints(key) <= maxKey),
-    message: `must have keys of 1 to ${maxKey} characters, none of them __proto__`,
+    // zod leaves __proto__ out of what it parses, so that one is refused by the API server alone.
+    cel: `self.all(key, size(key) <= ${max} && key.matches(${celString(pattern.source)}) && key != "__proto__")`,
+    holds: (map) => Object.keys(map).every((key) => codePoints(key) <= max && pattern.test(key)),
+    message: `must have keys of 1 to ${max} ${allowed}`,
   }).meta({ maxProperties: maxEntries });
 }
 

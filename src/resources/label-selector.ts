@@ -42,7 +42,15 @@ const requirement = withRules(
 
 /** A label selector with the fields and the meaning of metav1.LabelSelector. */
 export const labelSelector = z.object({
-  matchLabels: textMap(32, MAX_LABEL_KEY, labelValue)
+  matchLabels: textMap(
+    32,
+    {
+      max: MAX_LABEL_KEY,
+      pattern: LABEL_KEY,
+      allowed: "characters that are a label key such as team or example.com/team",
+    },
+    labelValue,
+  )
     .optional()
     .describe("Labels that must be there with exactly these values, at most 32."),
   matchExpressions: z.array(requirement).max(32).optional().meta({

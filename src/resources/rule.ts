@@ -61,7 +61,7 @@ export function matches(pattern: RegExp, message: string): Rule<string> {
 export function immutable(field: string, kind: string): Rule<unknown> {
   return {
     cel: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
-    message: `spec.${field} is immutable: delete the ${kind} and create it again to change it`,
+    message: `field is immutable: delete the ${kind} and create it again to change it`,
     at: field,
   };
 }
