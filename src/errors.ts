@@ -69,6 +69,21 @@ export const ERRORS = {
   integration_gone: { status: 404, retryable: false },
   row_changed: { status: 409, retryable: true },
   data_key_exhausted: { status: 500, retryable: false },
+
+  // api/: what a request is answered. Codes and statuses are those of Nango's contract.
+  missing_auth_header: { status: 401, retryable: false },
+  malformed_auth_header: { status: 401, retryable: false },
+  invalid_secret_key_format: { status: 401, retryable: false },
+  unknown_account: { status: 401, retryable: false },
+  invalid_query_params: { status: 400, retryable: false },
+  invalid_uri_params: { status: 400, retryable: false },
+  body_too_large: { status: 413, retryable: false },
+  headers_too_large: { status: 431, retryable: false },
+  malformed_request: { status: 400, retryable: false },
+  request_timeout: { status: 408, retryable: true },
+  unknown_provider_config: { status: 400, retryable: false },
+  not_found: { status: 404, retryable: false },
+  server_error: { status: 500, retryable: true },
 } as const satisfies Record<string, ErrorKind>;
 
 export type ErrorCode = keyof typeof ERRORS;
