@@ -1,15 +1,13 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { closeSync, openSync, readFileSync } from "node:fs";
+import { appendFileSync, closeSync, existsSync, openSync, readFileSync, renameSync } from "node:fs";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
 import { KeysteadError } from "../src/errors.ts";
-import { startGuardian } from "./guardian.ts";
-import { identify } from "./process-identity.ts";
-import { writeRecord } from "./process-record.ts";
-import type { RecordedProcess, StopSignal } from "./process-record.ts";
+import type { StopSignal } from "./process-record.ts";
 
+/** What is started, and how it is ended. */
 export interface ChildOptions {
   readonly name: string;
   readonly command: string;
@@ -20,7 +18,9 @@ export interface ChildOptions {
   readonly gid?: number;
   /** What asks this program to end in order. Postgres: SIGINT ends sessions, SIGTERM waits for them. */
   readonly stopSignal?: StopSignal;
-  /** Gets each line of output; without it the output goes to `<name>.log` only. */
+  /** Ended together with those of the same phase, after those of a higher one. 0 by default. */
+  readonly stopPhase?: number;
+  /** Gets each line of output as well; the log file has it in any case. */
   readonly onLine?: (line: string) => void;
 }
 
@@ -31,71 +31,24 @@ export interface ChildEnd {
   readonly wanted: boolean;
 }
 
+/** A running program. */
 export interface Child {
   readonly name: string;
   readonly pid: number;
   readonly logFile: string;
   /** Resolves once, never rejects. */
   readonly ended: Promise<ChildEnd>;
-  /** Asks the child to end, kills it after 5 s, resolves when it is gone. Calling it again waits for the same end. */
+  /** Asks the child to end, kills it after 3 s, resolves when it is gone. Calling it again waits for the same end. */
   stop(): Promise<void>;
 }
 
-/** The children of one directory: started, recorded, watched, and ended together in reverse order. */
-export interface ChildProcesses extends AsyncDisposable {
-  start(options: ChildOptions): Child;
-}
+/** A child that does not end by its own signal in this time is killed: three phases of it fit into the 10 s that `npm start` has. */
+const STOP_GRACE_MS = 3_000;
 
-/** A child that does not end by its own signal in this time is killed; two of them still fit into the 10 s of `npm start`. */
-const STOP_GRACE_MS = 4_000;
-
-/**
- * @param directory holds the record of processes and their logs.
- * @param scratch whether nobody needs the directory once this process is gone: the guardian then removes it.
- */
-export function createChildProcesses(directory: string, scratch = false): ChildProcesses {
-  const guardian = startGuardian(scratch ? directory : "");
-  const running = new Map<Child, RecordedProcess | undefined>();
-  const record = (): void => {
-    const recorded = [...running.values()].filter((process) => process !== undefined);
-    writeRecord(directory, recorded);
-  };
-  const forgetWhenEnded = async (child: Child): Promise<void> => {
-    await child.ended;
-    guardian.forget(child.pid);
-    running.delete(child);
-    try {
-      record();
-    } catch {
-      // The disk is full or the directory was removed: the old record stays, and its start times keep strangers safe.
-    }
-  };
-
-  return {
-    start(options) {
-      const stopSignal = options.stopSignal ?? "SIGTERM";
-      const child = startChild(directory, options, stopSignal);
-      const identity = identify(child.pid);
-      running.set(child, identity && { ...identity, name: child.name, stopSignal });
-      guardian.watch(child.pid, stopSignal);
-      record();
-      void forgetWhenEnded(child);
-      return child;
-    },
-    async [Symbol.asyncDispose]() {
-      for (const child of [...running.keys()].toReversed()) await child.stop();
-      guardian.release();
-    },
-  };
-}
-
-/** The last lines a child wrote: what it said before it ended is the best error message there is. */
-export function lastLines(child: Child, count = 5): string {
-  return readFileSync(child.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");
-}
-
-function startChild(directory: string, options: ChildOptions, stopSignal: StopSignal): Child {
-  const logFile = join(directory, `${options.name}.log`);
+/** Starts the program with its output in `<name>.log` of the folder; the log of the run before is kept beside it. */
+export function startChild(logs: string, options: ChildOptions): Child {
+  const logFile = join(logs, `${options.name}.log`);
+  if (existsSync(logFile)) renameSync(logFile, join(logs, `${options.name}.previous.log`));
   const log = openSync(logFile, "a", 0o600);
   const spawned = spawn(options.command, options.args, {
     env: options.env ?? process.env,
@@ -107,32 +60,47 @@ function startChild(directory: string, options: ChildOptions, stopSignal: StopSi
     ...(options.gid === undefined ? {} : { gid: options.gid }),
   });
   closeSync(log);
-  if (options.onLine) passLines(spawned, options.onLine);
+  if (options.onLine) passLines(spawned, logFile, options.onLine);
 
   let wanted = false;
   const ended = endOf(spawned, () => wanted);
-  if (spawned.pid === undefined) {
+  const { pid } = spawned;
+  if (pid === undefined) {
     throw new KeysteadError(
       "part_failed",
-      `${options.name} could not be started: ${options.command} is missing or cannot be run.`,
+      `${options.name} cannot be started: ${options.command} is missing or cannot be run.`,
     );
   }
   return {
     name: options.name,
-    pid: spawned.pid,
+    pid,
     logFile,
     ended,
     async stop() {
       wanted = true;
       if (spawned.exitCode !== null || spawned.signalCode !== null) return;
-      spawned.kill(stopSignal);
-      const stopTimer = new AbortController();
-      const late = delay(STOP_GRACE_MS, "late", { signal: stopTimer.signal }).catch(() => "ended");
-      if ((await Promise.race([ended, late])) === "late") spawned.kill("SIGKILL");
-      stopTimer.abort();
+      spawned.kill(options.stopSignal ?? "SIGTERM");
+      const timer = new AbortController();
+      if ((await Promise.race([ended, isLate(timer.signal)])) === true) spawned.kill("SIGKILL");
+      timer.abort();
       await ended;
     },
   };
+}
+
+/** The last lines a child wrote: what it said before it ended is the best error message there is. */
+export function lastLines(child: Child, count = 5): string {
+  return readFileSync(child.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");
+}
+
+async function isLate(signal: AbortSignal): Promise<boolean> {
+  try {
+    await delay(STOP_GRACE_MS, undefined, { signal });
+    return true;
+  } catch {
+    // Aborted: the child has ended in time and nobody asks any more.
+    return false;
+  }
 }
 
 function endOf(spawned: ChildProcess, wanted: () => boolean): Promise<ChildEnd> {
@@ -143,8 +111,16 @@ function endOf(spawned: ChildProcess, wanted: () => boolean): Promise<ChildEnd> 
   });
 }
 
-function passLines(spawned: ChildProcess, onLine: (line: string) => void): void {
+function passLines(spawned: ChildProcess, logFile: string, onLine: (line: string) => void): void {
   for (const stream of [spawned.stdout, spawned.stderr]) {
-    if (stream) createInterface({ input: stream }).on("line", onLine);
+    if (!stream) continue;
+    createInterface({ input: stream }).on("line", (line) => {
+      onLine(line);
+      try {
+        appendFileSync(logFile, `${line}\n`);
+      } catch {
+        // The disk is full: the line was shown at least.
+      }
+    });
   }
 }

@@ -9,7 +9,8 @@ import type { ControlPlaneBinaries } from "./binaries.ts";
 import { ensureCertificates } from "./certificates.ts";
 import type { CertificateFiles } from "./certificates.ts";
 import { lastLines } from "./child-process.ts";
-import type { Child, ChildProcesses } from "./child-process.ts";
+import type { Child } from "./child-process.ts";
+import type { ChildProcesses } from "./child-processes.ts";
 import { freePorts, portsInUse } from "./free-port.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
 import { readState, writeText } from "./state-file.ts";
@@ -86,8 +87,15 @@ async function startOn(
     authority: certificates.authority,
     client: certificates.admin,
   });
+  // etcd goes last: the API server would spend its last second on errors without it.
   const start = (name: string, args: string[]): Child =>
-    children.start({ name, command: join(binaries.directory, name), args, cwd: directory });
+    children.start({
+      name,
+      command: join(binaries.directory, name),
+      args,
+      cwd: directory,
+      stopPhase: name === "etcd" ? 0 : 1,
+    });
 
   const parts = [start("etcd", etcdArguments(ports, certificates, options))];
   try {

@@ -8,7 +8,8 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 import { KeysteadError } from "../src/errors.ts";
 import { lastLines } from "./child-process.ts";
-import type { Child, ChildProcesses } from "./child-process.ts";
+import type { Child } from "./child-process.ts";
+import type { ChildProcesses } from "./child-processes.ts";
 import { freePorts, portsInUse } from "./free-port.ts";
 import { findPostgres } from "./postgres-binaries.ts";
 import { readText, writeText } from "./state-file.ts";
@@ -149,6 +150,7 @@ async function startOn(port: number, cluster: Cluster, options: PostgresOptions)
     ...cluster.user,
     // SIGTERM waits for clients to go by themselves; SIGINT ends their sessions and writes a checkpoint.
     stopSignal: "SIGINT",
+    stopPhase: 1,
   });
   const superuserUrl = `postgres://postgres:${cluster.password}@127.0.0.1:${port}/postgres`;
   try {

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
 import { findBinaries } from "../../dev/binaries.ts";
-import { createChildProcesses } from "../../dev/child-process.ts";
+import { createChildProcesses } from "../../dev/child-processes.ts";
 import { startControlPlane } from "../../dev/control-plane.ts";
 import { startPostgres } from "../../dev/postgres.ts";
 import { makeScratchDirectory } from "../../dev/scratch-directory.ts";

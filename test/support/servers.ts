@@ -3,12 +3,14 @@ import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { Client } from "pg";
 import { inject } from "vitest";
+import { Secret } from "../../src/crypto/secret.ts";
+import { migrate } from "../../src/db/migrate.ts";
 import { KeysteadError } from "../../src/errors.ts";
 
 export interface TestDatabase extends AsyncDisposable {
   /** May do everything. */
   readonly ownerUrl: string;
-  /** The role that controller and API run as. */
+  /** A login with the rights of controller and API. */
   readonly url: string;
 }
 
@@ -17,7 +19,9 @@ export interface TestNamespace extends AsyncDisposable {
   toString(): string;
 }
 
+/** The group that migrating gives the rights to, and the login that uses them here. */
 const RUNTIME_ROLE = "keystead_runtime";
+const RUNTIME_LOGIN = "keystead_test";
 /** Everybody in these tests is on this machine and the server ends with the run, so the password keeps nobody out. */
 const RUNTIME_PASSWORD = "runtime";
 /** Any number that no other lock of the tests has; held while roles and template are made. */
@@ -29,9 +33,9 @@ export async function createDatabase(): Promise<TestDatabase> {
   return databaseFrom(template);
 }
 
-/** A database of its own without any schema, for tests of the migration itself. The runtime role exists. */
+/** A database of its own without any schema, for tests of the migration itself. The running login exists. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
-  await asOwner((client) => underLock(client, () => ensureRuntimeRole(client)));
+  await asOwner((client) => underLock(client, () => ensureRuntimeLogin(client)));
   return databaseFrom("template1");
 }
 
@@ -76,7 +80,7 @@ async function databaseFrom(template: string): Promise<TestDatabase> {
   await asOwner((client) => client.query(`create database ${name} template ${template}`));
   return {
     ownerUrl: urlOf(name),
-    url: urlOf(name, RUNTIME_ROLE, RUNTIME_PASSWORD),
+    url: urlOf(name, RUNTIME_LOGIN, RUNTIME_PASSWORD),
     async [Symbol.asyncDispose]() {
       // "force" ends the sessions of a test that failed before it closed its pools.
       await asOwner((client) => client.query(`drop database if exists ${name} with (force)`));
@@ -93,15 +97,12 @@ function migratedTemplate(): Promise<string> {
       const name = `keystead_template_${inject("postgres").run}`;
       const existing = await client.query("select 1 from pg_database where datname = $1", [name]);
       if (existing.rowCount) return name;
-      await ensureRuntimeRole(client);
+      await ensureRuntimeLogin(client);
       // Under another name until it is complete: a run that was killed in between must not leave half a schema as the template.
       const unfinished = `${name}_unfinished`;
       await client.query(`drop database if exists ${unfinished} with (force)`);
       await client.query(`create database ${unfinished}`);
-      // Loaded here only: tests without a database do not wait for it.
-      const migrations = "../../src/db/migrate.ts";
-      const { migrate } = (await import(migrations)) as { migrate: (o: object) => Promise<unknown> };
-      await migrate({ ownerUrl: urlOf(unfinished), runtimeRole: RUNTIME_ROLE });
+      await migrate({ ownerUrl: new Secret(urlOf(unfinished)), runtimeRole: RUNTIME_ROLE });
       await client.query(`alter database ${unfinished} rename to ${name}`);
       return name;
     }),
@@ -109,9 +110,13 @@ function migratedTemplate(): Promise<string> {
   return template;
 }
 
-async function ensureRuntimeRole(client: Client): Promise<void> {
-  const existing = await client.query("select 1 from pg_roles where rolname = $1", [RUNTIME_ROLE]);
-  if (!existing.rowCount) await client.query(`create role ${RUNTIME_ROLE} login password '${RUNTIME_PASSWORD}'`);
+async function ensureRuntimeLogin(client: Client): Promise<void> {
+  const roles = await client.query<{ rolname: string }>("select rolname from pg_roles");
+  const existing = new Set(roles.rows.map((row) => row.rolname));
+  if (!existing.has(RUNTIME_ROLE)) await client.query(`create role ${RUNTIME_ROLE} nologin`);
+  if (!existing.has(RUNTIME_LOGIN)) {
+    await client.query(`create role ${RUNTIME_LOGIN} login password '${RUNTIME_PASSWORD}' in role ${RUNTIME_ROLE}`);
+  }
 }
 
 async function underLock<T>(client: Client, work: () => Promise<T>): Promise<T> {

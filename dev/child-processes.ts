@@ -1,0 +1,66 @@
+import { startChild } from "./child-process.ts";
+import type { Child, ChildOptions } from "./child-process.ts";
+import { startGuardian } from "./guardian.ts";
+import { identify } from "./process-identity.ts";
+import { writeRecord } from "./process-record.ts";
+import type { RecordedProcess } from "./process-record.ts";
+
+/** The children of one directory: started, recorded, watched, and ended together, phase by phase. */
+export interface ChildProcesses extends AsyncDisposable {
+  /** Throws `part_failed` when the program is missing. */
+  start(options: ChildOptions): Child;
+}
+
+interface Running {
+  readonly phase: number;
+  /** Undefined for a child that ended before it could be identified. */
+  readonly recorded: RecordedProcess | undefined;
+}
+
+/**
+ * @param directory holds the record of processes and their logs.
+ * @param scratch whether nobody needs the directory once this process is gone: the guardian then removes it.
+ */
+export function createChildProcesses(directory: string, scratch = false): ChildProcesses {
+  const guardian = startGuardian(scratch ? directory : "");
+  const running = new Map<Child, Running>();
+  const record = (): void => {
+    const recorded = [...running.values()].map((entry) => entry.recorded);
+    writeRecord(
+      directory,
+      recorded.filter((process) => process !== undefined),
+    );
+  };
+  const forgetWhenEnded = async (child: Child): Promise<void> => {
+    await child.ended;
+    guardian.forget(child.pid);
+    running.delete(child);
+    try {
+      record();
+    } catch {
+      // The disk is full or the directory was removed: the old record stays, and its start times keep strangers safe.
+    }
+  };
+
+  return {
+    start(options) {
+      const child = startChild(directory, options);
+      const { name, stopSignal = "SIGTERM", stopPhase = 0 } = options;
+      const identity = identify(child.pid);
+      running.set(child, { phase: stopPhase, recorded: identity && { ...identity, name, stopSignal } });
+      guardian.watch(child.pid, stopSignal);
+      record();
+      void forgetWhenEnded(child);
+      return child;
+    },
+    async [Symbol.asyncDispose]() {
+      while (running.size > 0) {
+        const last = Math.max(...[...running.values()].map((entry) => entry.phase));
+        const children = [...running].filter(([, entry]) => entry.phase === last);
+        await Promise.all(children.map(([child]) => child.stop()));
+        for (const [child] of children) running.delete(child);
+      }
+      guardian.release();
+    },
+  };
+}
