@@ -1,0 +1,91 @@
+import { readFile } from "node:fs/promises";
+import { join } from "node:path";
+
+import { KeysteadError } from "../errors.ts";
+import { loadKubeconfig } from "./kubeconfig.ts";
+import type { Bearer } from "./token-file.ts";
+import { tokenFile } from "./token-file.ts";
+
+/** Where the API server is and how it is recognised. */
+export interface ServerAddress {
+  readonly protocol: "https:" | "http:";
+  readonly host: string;
+  readonly port: number;
+  /** Path in front of every other, without a slash at its end; empty in most clusters. */
+  readonly basePath: string;
+  readonly tls: TlsIdentity;
+}
+
+export interface TlsIdentity {
+  readonly ca?: string | Buffer | undefined;
+  /** Client certificate and its key, PEM. */
+  readonly cert?: string | Buffer | undefined;
+  readonly key?: string | Buffer | undefined;
+  /** Name that the server's certificate must carry, where it differs from the host. */
+  readonly serverName?: string | undefined;
+  readonly skipVerify: boolean;
+}
+
+/** Who calls the API server, and which one. */
+export interface Identity {
+  readonly server: ServerAddress;
+  /** Absent where the client certificate is all. */
+  readonly bearer?: Bearer | undefined;
+  /** Namespace of the process (in a cluster) or of the context. */
+  readonly namespace: string;
+}
+
+export interface LoadIdentityOptions {
+  /** Path; several are merged as kubectl does, separated by `:`. Wins over the cluster the process runs in. */
+  readonly kubeconfig?: string | undefined;
+  /** Context of the kubeconfig; its `current-context` by default. */
+  readonly context?: string | undefined;
+  readonly env: Readonly<Record<string, string | undefined>>;
+  /** Where a pod finds its ServiceAccount; only tests have another. */
+  readonly serviceAccountDirectory?: string;
+}
+
+/** Where the kubelet mounts the token, the CA and the namespace of a pod. */
+const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount";
+
+/**
+ * The identity this process has: the named kubeconfig (or the one `KUBECONFIG` names), else that of the pod it runs in.
+ * `~/.kube/config` is never read by itself: Keystead must not act on whatever cluster a person happens to have chosen.
+ *
+ * Throws `kube_identity_invalid`, which names the file and the field, but no value.
+ */
+export async function loadIdentity(options: LoadIdentityOptions): Promise<Identity> {
+  const kubeconfig = options.kubeconfig ?? options.env["KUBECONFIG"];
+  if (kubeconfig !== undefined && kubeconfig !== "") return loadKubeconfig(kubeconfig, options.context);
+  return loadInCluster(options);
+}
+
+async function loadInCluster(options: LoadIdentityOptions): Promise<Identity> {
+  const host = options.env["KUBERNETES_SERVICE_HOST"];
+  const port = Number(options.env["KUBERNETES_SERVICE_PORT"]);
+  if (host === undefined || host === "" || !Number.isInteger(port)) {
+    throw new KeysteadError(
+      "kube_identity_invalid",
+      "No API server is known: set KUBECONFIG to a kubeconfig file, or run in a pod (KUBERNETES_SERVICE_HOST and KUBERNETES_SERVICE_PORT are not set)",
+    );
+  }
+  const directory = options.serviceAccountDirectory ?? SERVICE_ACCOUNT_DIRECTORY;
+  const [ca, namespace] = await Promise.all([readPart(directory, "ca.crt"), readPart(directory, "namespace")]);
+  return {
+    server: { protocol: "https:", host, port, basePath: "", tls: { ca, skipVerify: false } },
+    bearer: tokenFile(join(directory, "token")),
+    namespace: namespace.trim(),
+  };
+}
+
+async function readPart(directory: string, name: string): Promise<string> {
+  try {
+    return await readFile(join(directory, name), "utf8");
+  } catch (cause) {
+    throw new KeysteadError(
+      "kube_identity_invalid",
+      `The pod's ServiceAccount is not complete: ${join(directory, name)} cannot be read (is automountServiceAccountToken off?)`,
+      { cause },
+    );
+  }
+}
