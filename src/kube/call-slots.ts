@@ -5,8 +5,12 @@ export type CallPriority = "urgent" | "normal";
 
 /** Bounded number of calls at one time, with two waiting lines in front. */
 export interface CallSlots {
-  /** Resolves when the caller may go; rejects with `kube_call_aborted` when `signal` fires first. Each one granted must be released. */
-  acquire(priority: CallPriority, signal?: AbortSignal): Promise<void> | undefined;
+  /**
+   * Resolves when the caller may go; undefined instead of a promise when it may go at once, which saves a turn of the event
+   * loop per call. Rejects with `kube_call_aborted` when `signal` fires first, and with `kube_timeout` at `deadlineAt`
+   * (`performance.now()` milliseconds). Each slot that was granted must be released.
+   */
+  acquire(priority: CallPriority, deadlineAt: number, signal?: AbortSignal): Promise<void> | undefined;
   release(priority: CallPriority): void;
   waiting(): number;
 }
@@ -20,8 +24,6 @@ interface Waiter {
 /**
  * `reserved` of the slots are never given to normal calls: behind an API server that takes two seconds for a call, an
  * urgent one would otherwise wait until one of the slow ones ends.
- *
- * `acquire` returns undefined instead of a promise when a slot is free, which saves a turn of the event loop per call.
  */
 export function createCallSlots(total: number, reserved: number): CallSlots {
   const lines: Record<CallPriority, Waiter[]> = { urgent: [], normal: [] };
@@ -54,25 +56,32 @@ export function createCallSlots(total: number, reserved: number): CallSlots {
   };
 
   return {
-    acquire(priority, signal) {
+    acquire(priority, deadlineAt, signal) {
       if (signal?.aborted === true) return Promise.reject(aborted(signal));
       if (lines[priority].length === 0 && hasRoom(priority)) {
         take(priority);
         return undefined;
       }
       return new Promise<void>((resolve, reject) => {
-        const leave = (): void => {
+        const leave = (error: KeysteadError): void => {
           waiter.gone = true;
-          reject(aborted(signal));
+          end();
+          reject(error);
+        };
+        const abort = (): void => leave(aborted(signal));
+        const timer = setTimeout(() => leave(tooBusy()), deadlineAt - performance.now());
+        const end = (): void => {
+          clearTimeout(timer);
+          signal?.removeEventListener("abort", abort);
         };
         const waiter: Waiter = {
           gone: false,
           grant: () => {
-            signal?.removeEventListener("abort", leave);
+            end();
             resolve();
           },
         };
-        signal?.addEventListener("abort", leave, { once: true });
+        signal?.addEventListener("abort", abort, { once: true });
         lines[priority].push(waiter);
       });
     },
@@ -90,4 +99,11 @@ export function aborted(signal: AbortSignal | undefined): KeysteadError {
   return new KeysteadError("kube_call_aborted", "The call was given up before the API server answered", {
     cause: signal?.reason,
   });
+}
+
+function tooBusy(): KeysteadError {
+  return new KeysteadError(
+    "kube_timeout",
+    "All connections to the API server were busy until the call's time was over",
+  );
 }

@@ -103,7 +103,7 @@ export function createKubeClient(identity: Identity, options: KubeClientOptions 
 
   const attempt = async (call: KubeCall, deadlineAt: number, renew: boolean): Promise<WireAnswer> => {
     const priority = call.priority ?? "normal";
-    const turn = slots.acquire(priority, call.signal);
+    const turn = slots.acquire(priority, deadlineAt, call.signal);
     if (turn !== undefined) await turn;
     const startedAt = performance.now();
     let code = "error";

@@ -10,10 +10,11 @@ export interface Condition {
   readonly message: string;
   /** RFC 3339 with seconds. */
   readonly lastTransitionTime: string;
-  readonly observedGeneration?: number;
+  readonly observedGeneration?: number | undefined;
 }
 
-export type WantedCondition = Pick<Condition, "type" | "status" | "reason" | "message">;
+/** A condition to store. Without `observedGeneration` it speaks of the generation that is being dealt with. */
+export type WantedCondition = Pick<Condition, "type" | "status" | "reason" | "message" | "observedGeneration">;
 
 /**
  * The conditions to store: exactly the wanted ones in the wanted order, so that a type which is no longer wanted goes.
@@ -36,7 +37,7 @@ export function mergeConditions(
       reason: condition.reason,
       message: condition.message,
       lastTransitionTime: kept ?? toSeconds(now),
-      observedGeneration: generation,
+      observedGeneration: condition.observedGeneration ?? generation,
     };
   });
   const same = known.length === merged.length && merged.every((one, index) => isSameCondition(one, known[index]));

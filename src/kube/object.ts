@@ -7,7 +7,7 @@ export interface ObjectMeta {
   readonly resourceVersion: string;
   readonly generation?: number;
   readonly creationTimestamp?: string;
-  readonly deletionTimestamp?: string;
+  readonly deletionTimestamp?: string | undefined;
   readonly labels?: Readonly<Record<string, string>>;
   readonly annotations?: Readonly<Record<string, string>>;
   readonly finalizers?: readonly string[];
