@@ -1,0 +1,143 @@
+import { createCipheriv, createDecipheriv, createSecretKey, randomBytes, type KeyObject } from "node:crypto";
+import { KeysteadError } from "../errors.ts";
+import { IV_BYTES, type InitializationVectors } from "./initialization-vectors.ts";
+import { uuidBytes, uuidText } from "./uuid.ts";
+
+/*
+ * A sealed value, in bytes:
+ *
+ *   | 0       | 1 .. 16        | 17 .. 28 | 29 .. 44 | 45 ..      |
+ *   | version | data key's id  | IV       | tag      | ciphertext |
+ *
+ * The additional data says where the value belongs, so it opens nowhere else. `docs/encryption.md` describes both, and
+ * `test-vectors.json` lets another program check them.
+ */
+const VERSION = 1;
+const ID_BYTES = 16;
+const TAG_BYTES = 16;
+const IV_START = 1 + ID_BYTES;
+const TAG_START = IV_START + IV_BYTES;
+const CIPHERTEXT_START = TAG_START + TAG_BYTES;
+
+/** AES-256 takes no other length. */
+const DATA_KEY_BYTES = 32;
+
+/** What a value is. Stable for ever: they are part of the additional data, whatever tables and columns are called. */
+export type SealedLabel =
+  | "environment.digest-key"
+  | "environment.variables"
+  | "environment.secret-key"
+  | "integration.client"
+  | "connection.credentials"
+  | "connection.config";
+
+/** Where a sealed value belongs. */
+export interface SealedPlace {
+  readonly label: SealedLabel;
+  readonly environmentId: string;
+  /** Id of the row that holds the value. */
+  readonly rowId: string;
+  /** Revision of that row at which the value was sealed; a whole number from 1. */
+  readonly revision: number;
+}
+
+/** A data encryption key, ready for use. */
+export interface DataKey {
+  readonly id: string;
+  readonly key: KeyObject;
+}
+
+/** 32 fresh random bytes for a data key. */
+export function generateDataKey(): Buffer {
+  return randomBytes(DATA_KEY_BYTES);
+}
+
+/** Throws `encryption_key_invalid` unless `bytes` are 32. */
+export function importDataKey(id: string, bytes: Buffer): DataKey {
+  if (bytes.length !== DATA_KEY_BYTES) {
+    throw new KeysteadError(
+      "encryption_key_invalid",
+      `data key ${id} has ${bytes.length} bytes instead of ${DATA_KEY_BYTES}`,
+    );
+  }
+  return { id, key: createSecretKey(bytes) };
+}
+
+/** Encrypts `plaintext` (UTF-8) for one place. Throws `sealed_value_invalid` for an empty text: nothing stored is empty. */
+export function sealValue(key: DataKey, plaintext: string, place: SealedPlace, ivs: InitializationVectors): Buffer {
+  if (plaintext === "") throw invalid(place, "there is nothing to seal");
+  const iv = ivs();
+  const cipher = createCipheriv("aes-256-gcm", key.key, iv, { authTagLength: TAG_BYTES });
+  cipher.setAAD(additionalData(place));
+  const ciphertext = Buffer.concat([cipher.update(plaintext, "utf8"), cipher.final()]);
+  return Buffer.concat([Buffer.of(VERSION), idBytes(place, key.id), iv, cipher.getAuthTag(), ciphertext]);
+}
+
+/** Id of the data key that a value was sealed with. Throws `sealed_value_invalid` when the bytes are no sealed value. */
+export function dataKeyIdOf(sealed: Buffer, place: SealedPlace): string {
+  if (sealed.length <= CIPHERTEXT_START)
+    throw invalid(place, `it has ${sealed.length} bytes, too few for a sealed value`);
+  const version = sealed.readUInt8(0);
+  if (version !== VERSION) throw invalid(place, `its format version ${version} is unknown`);
+  return uuidText(sealed.subarray(1, IV_START));
+}
+
+/**
+ * The plaintext of a sealed value. Throws `sealed_value_invalid` when it was made for another place, revision or key,
+ * or was changed or cut: GCM cannot tell these apart, and none of them is ever answered with anything but an error.
+ */
+export function openValue(key: DataKey, sealed: Buffer, place: SealedPlace): string {
+  const keyId = dataKeyIdOf(sealed, place);
+  if (keyId !== key.id) throw invalid(place, `it was sealed with data key ${keyId}, not ${key.id}`);
+  const iv = sealed.subarray(IV_START, TAG_START);
+  // The tag's length is fixed here, not taken from the input: a cut tag would be 2^32 times easier to forge.
+  const decipher = createDecipheriv("aes-256-gcm", key.key, iv, { authTagLength: TAG_BYTES });
+  decipher.setAAD(additionalData(place));
+  decipher.setAuthTag(sealed.subarray(TAG_START, CIPHERTEXT_START));
+  try {
+    return decipher.update(sealed.subarray(CIPHERTEXT_START), undefined, "utf8") + decipher.final("utf8");
+  } catch (cause) {
+    throw invalid(place, "it was not sealed for this place and revision, or it was changed since", cause);
+  }
+}
+
+/**
+ * The additional data: version, label, environment, row, revision, each preceded by its length in four bytes (big
+ * endian), so that no two different places are ever the same bytes.
+ */
+export function additionalData(place: SealedPlace): Buffer {
+  const revision = Buffer.alloc(8);
+  revision.writeBigUInt64BE(BigInt(place.revision));
+  return lengthPrefixed([
+    Buffer.of(VERSION),
+    Buffer.from(place.label, "utf8"),
+    idBytes(place, place.environmentId),
+    idBytes(place, place.rowId),
+    revision,
+  ]);
+}
+
+/** Joins fields so that their boundaries stay part of the result. */
+export function lengthPrefixed(fields: readonly Buffer[]): Buffer {
+  return Buffer.concat(
+    fields.flatMap((field) => {
+      const length = Buffer.alloc(4);
+      length.writeUInt32BE(field.length);
+      return [length, field];
+    }),
+  );
+}
+
+function idBytes(place: SealedPlace, id: string): Buffer {
+  const bytes = uuidBytes(id);
+  if (!bytes) throw invalid(place, `${JSON.stringify(id)} is not a UUID`);
+  return bytes;
+}
+
+function invalid(place: SealedPlace, why: string, cause?: unknown): KeysteadError {
+  const { label, environmentId, rowId, revision } = place;
+  return new KeysteadError("sealed_value_invalid", `the sealed ${label} of row ${rowId} cannot be used: ${why}`, {
+    cause,
+    details: { label, environmentId, rowId, revision },
+  });
+}

@@ -1,0 +1,95 @@
+import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
+import { asKeysteadError, KeysteadError, type ErrorCode } from "../errors.ts";
+
+export interface BatcherOptions<Item, Result> {
+  /** Items that one run takes at most. */
+  readonly maxSize: number;
+  /** Handles the items of one batch in one go: one result for each item, in their order. */
+  readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
+  /**
+   * Least time between the starts of two runs, unless a batch is full sooner. A lone item never waits: it starts at
+   * once when the last run began longer ago. Default 0: the next batch starts when the last one has ended.
+   */
+  readonly minIntervalMs?: number;
+}
+
+/** Hands one item in and gives its result. */
+export type Batcher<Item, Result> = (item: Item) => Promise<Result>;
+
+interface Waiting<Item, Result> {
+  readonly item: Item;
+  readonly resolve: (result: Result) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Failures of the moment: running the same items one by one would only fail as often as there are items. */
+const PASSING = new Set<ErrorCode>(["database_unavailable", "database_timeout", "database_conflict"]);
+
+/**
+ * Group commit: while one batch is in flight the next collects, so the busier it gets the more callers share a
+ * statement and a commit, and a lone caller waits for nobody.
+ *
+ * When a run fails for another reason than the database being away, its items run again one by one, so that only the
+ * item that caused the failure gets it. Otherwise all of them do: trying again is for their callers.
+ */
+export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
+  const { maxSize, run, minIntervalMs = 0 } = options;
+  let waiting: Waiting<Item, Result>[] = [];
+  let running = false;
+  let startedAt = -Infinity;
+  let filled: (() => void) | undefined;
+
+  /** Resolves when a whole batch waits, or when `ms` have passed. */
+  const fullOrAfter = async (ms: number): Promise<void> => {
+    const stop = new AbortController();
+    const full = new Promise<void>((resolve) => {
+      filled = resolve;
+    });
+    await Promise.race([full, delay(ms, undefined, { signal: stop.signal }).catch(() => undefined)]);
+    filled = undefined;
+    stop.abort();
+  };
+
+  const work = async (): Promise<void> => {
+    // One turn of the event loop, so that callers who came with the same packet share the first batch too.
+    await nextTurn();
+    while (waiting.length > 0) {
+      const pause = startedAt + minIntervalMs - performance.now();
+      if (pause > 0 && waiting.length < maxSize) await fullOrAfter(pause);
+      const batch = waiting.slice(0, maxSize);
+      waiting = waiting.slice(maxSize);
+      startedAt = performance.now();
+      await runBatch(run, batch);
+    }
+    running = false;
+  };
+
+  return (item) =>
+    new Promise<Result>((resolve, reject) => {
+      waiting.push({ item, resolve, reject });
+      if (waiting.length >= maxSize) filled?.();
+      if (running) return;
+      running = true;
+      void work();
+    });
+}
+
+/** Never rejects: every outcome goes to the callers. */
+async function runBatch<Item, Result>(
+  run: BatcherOptions<Item, Result>["run"],
+  batch: readonly Waiting<Item, Result>[],
+): Promise<void> {
+  try {
+    const results = await run(batch.map(({ item }) => item));
+    if (results.length !== batch.length) {
+      throw new KeysteadError("internal_error", `a batch of ${batch.length} items gave ${results.length} results`);
+    }
+    for (const [index, result] of results.entries()) batch[index]?.resolve(result);
+  } catch (thrown) {
+    if (batch.length === 1 || PASSING.has(asKeysteadError(thrown).code)) {
+      for (const { reject } of batch) reject(thrown);
+      return;
+    }
+    for (const single of batch) await runBatch(run, [single]);
+  }
+}

@@ -1,0 +1,86 @@
+import { TypeOverrides, types, type ClientConfig } from "pg";
+import { KeysteadError } from "../errors.ts";
+import type { Secret } from "../crypto/secret.ts";
+import { sqlStateOf } from "./database-errors.ts";
+
+/** How long a new connection may take, TCP, TLS and login together. A failover moves an address within this. */
+const CONNECT_TIMEOUT_MS = 5_000;
+
+/** Longer than any statement here should take by two orders of magnitude; only a lock or a dying disk gets there. */
+const STATEMENT_TIMEOUT_MS = 10_000;
+
+/** A transaction whose process hangs must not hold its row locks longer than a statement may take. */
+const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
+
+/** The client waits this much longer than the server: it speaks only when the server cannot (a dead link). */
+const CLIENT_TIMEOUT_MARGIN_MS = 2_000;
+
+const PROTOCOL_VIOLATION = "08P01";
+
+export interface ConnectionOptions {
+  /** `postgres://` URL. TLS as the URL says: `sslmode=verify-full&sslrootcert=...`. */
+  readonly url: Secret;
+  /** Shown in `pg_stat_activity`. */
+  readonly applicationName: string;
+  /** Default 10 s. */
+  readonly statementTimeoutMs?: number;
+}
+
+/** What every connection of one `Database` is made with. */
+export interface ConnectionSettings {
+  clientConfig(): ClientConfig;
+  /**
+   * The statement that opens a transaction. It sets the limits, for this transaction only, where they could not be set
+   * at login; `set` without `local` would leak to whoever gets the pooler's connection next.
+   */
+  beginStatement(): string;
+  /**
+   * To be asked when connecting failed: true once, when the other side refuses start-up parameters, as transaction-mode
+   * poolers do. Connecting again then does without them.
+   */
+  droppedStartupLimits(thrown: unknown): boolean;
+}
+
+/** Throws `configuration_invalid` for a text that is no URL; the text itself, which holds a password, is not repeated. */
+export function createConnectionSettings(options: ConnectionOptions): ConnectionSettings {
+  const connectionString = options.url.reveal();
+  if (!/^postgres(ql)?:\/\//.test(connectionString) || !URL.canParse(connectionString)) {
+    throw new KeysteadError("configuration_invalid", "the database URL is no postgres:// URL");
+  }
+  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  let limitsAtStartup = true;
+  return {
+    clientConfig: () => ({
+      connectionString,
+      application_name: options.applicationName,
+      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
+      keepAlive: true,
+      keepAliveInitialDelayMillis: 10_000,
+      types: resultTypes,
+      ...(limitsAtStartup && {
+        statement_timeout: statementTimeoutMs,
+        idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+      }),
+    }),
+    beginStatement() {
+      if (limitsAtStartup) return "begin";
+      return `begin; set local statement_timeout = ${statementTimeoutMs}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`;
+    },
+    droppedStartupLimits(thrown) {
+      if (!limitsAtStartup || sqlStateOf(thrown) !== PROTOCOL_VIOLATION) return false;
+      limitsAtStartup = false;
+      return true;
+    },
+  };
+}
+
+/** Counts and revisions are whole numbers far below 2^53; `pg` would hand them over as text. */
+const resultTypes = new TypeOverrides();
+resultTypes.setTypeParser(types.builtins.INT8, parseInt8);
+
+function parseInt8(text: string): number {
+  const value = Number(text);
+  if (Number.isSafeInteger(value)) return value;
+  throw new KeysteadError("database_error", `the number ${text} from the database is too large`);
+}

@@ -1,0 +1,90 @@
+import { setTimeout as delay } from "node:timers/promises";
+import { hasCode } from "../errors.ts";
+import { createConnectionSettings, type ConnectionOptions, type ConnectionSettings } from "./connection-settings.ts";
+import { createPipelinedReader, type Statement } from "./pipelined-reader.ts";
+import { createSessionPool, type Queryable, type Session, type SqlValue } from "./session-pool.ts";
+
+/** Access to one Postgres, safe to use from any number of callers at once. It keeps no session state. */
+export interface Database extends Queryable, AsyncDisposable {
+  /**
+   * Runs `work` in one transaction (read committed). It runs again, up to three times, after a serialization failure
+   * or deadlock, so it must not do anything outside the database.
+   */
+  transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
+  /** A short read by a statement that is always the same, pipelined on connections of its own. Never for writes. */
+  read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
+  /** Resolves when the database answers; rejects with `database_unavailable`. */
+  ping(): Promise<void>;
+}
+
+export interface DatabaseOptions extends ConnectionOptions {
+  /** Connections for writes and transactions. Default 10; the two of the pipelined reader come on top. */
+  readonly poolSize?: number;
+  /**
+   * Whether reads may use named prepared statements. Default true. False for a transaction-mode pooler that does not
+   * support them (PgBouncer before 1.21): reads then cost about a third more, and nothing else changes.
+   */
+  readonly preparedStatements?: boolean;
+}
+
+const POOL_SIZE = 10;
+
+/** The first run and three more: a conflict that comes four times in a row is contention that a caller should back off from. */
+const CONFLICT_ATTEMPTS = 4;
+
+/** Spread of the pause before the n-th retry, so that two transactions that met do not meet again. */
+const CONFLICT_PAUSE_MS = 10;
+
+/** Opens nothing yet: connections are made when they are needed, and again after a failure. */
+export function openDatabase(options: DatabaseOptions): Database {
+  const settings = createConnectionSettings(options);
+  const reader = createPipelinedReader({ settings, preparedStatements: options.preparedStatements ?? true });
+  const pool = createSessionPool(settings, options.poolSize ?? POOL_SIZE);
+  const query = <Row extends object>(text: string, values: readonly SqlValue[] = []): Promise<Row[]> =>
+    retryConflicts(() => pool.use((session) => session.query<Row>(text, values)));
+  return {
+    query,
+    transaction: (work) => retryConflicts(() => pool.use((session) => runTransaction(session, settings, work))),
+    read: (statement, values) => reader.read(statement, values),
+    ping: async () => void (await query("select 1")),
+    async [Symbol.asyncDispose]() {
+      await Promise.all([reader[Symbol.asyncDispose](), pool.end()]);
+    },
+  };
+}
+
+async function runTransaction<T>(
+  session: Session,
+  settings: ConnectionSettings,
+  work: (transaction: Queryable) => Promise<T>,
+): Promise<T> {
+  await session.query(settings.beginStatement());
+  try {
+    const result = await work(session);
+    await session.query("commit");
+    return result;
+  } catch (thrown) {
+    if (!session.isBroken()) await rollback(session);
+    throw thrown;
+  }
+}
+
+/** Should the rollback fail as well, the session is discarded, which rolls back too: the first error is the one to tell. */
+async function rollback(session: Session): Promise<void> {
+  try {
+    await session.query("rollback");
+  } catch {
+    session.discard();
+  }
+}
+
+async function retryConflicts<T>(work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await work();
+    } catch (thrown) {
+      if (!hasCode(thrown, "database_conflict") || attempt === CONFLICT_ATTEMPTS) throw thrown;
+      await delay(Math.random() * CONFLICT_PAUSE_MS * attempt);
+    }
+  }
+}

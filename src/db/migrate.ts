@@ -1,0 +1,187 @@
+import { Client } from "pg";
+import { KeysteadError } from "../errors.ts";
+import type { Secret } from "../crypto/secret.ts";
+import { databaseError, sqlStateOf } from "./database-errors.ts";
+import { readMigrations, type Migration } from "./migrations.ts";
+import { checkRoleName, createRoleStatement, grantStatements } from "./privileges.ts";
+import type { Queryable } from "./session-pool.ts";
+
+export interface MigrateOptions {
+  /** URL of the role that owns the schema: it needs `create` on the database, and `createrole` while the role is missing. */
+  readonly ownerUrl: Secret;
+  /** The group role of the running processes. */
+  readonly runtimeRole: string;
+  /** The migrations to apply; those of the code by default. */
+  readonly migrations?: readonly Migration[];
+}
+
+/** What a database is like, against what the code needs. */
+export interface SchemaState {
+  /** Newest migration applied; 0 on a database without the schema. */
+  readonly version: number;
+  /** Newest migration the code comes with. */
+  readonly codeVersion: number;
+  /** Names of the migrations that `migrate` would apply, or did. */
+  readonly pending: readonly string[];
+}
+
+/** Any fixed number; only migrators of the same database ever ask for it. */
+const MIGRATION_LOCK = 7_310_402_188;
+
+const OLDEST_POSTGRES = 15;
+
+/** DDL waits for running transactions, and everybody else waits behind it: better to fail and be run again. */
+const LOCK_TIMEOUT_MS = 10_000;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+
+/**
+ * Brings the database to the code's schema: all pending migrations in one transaction, under a lock, so that of two
+ * migrators at once one does the work and the other finds it done. Running it again changes nothing.
+ *
+ * Rejects with `code_outdated` when a newer Keystead migrated the database and left this one behind,
+ * `migration_changed` when an applied file was edited, `postgres_unsupported`, or a `database_*` error.
+ */
+export async function migrate(options: MigrateOptions): Promise<SchemaState> {
+  checkRoleName(options.runtimeRole);
+  const migrations = options.migrations ?? readMigrations();
+  return withOwner(options.ownerUrl, async (owner) => {
+    await checkPostgresVersion(owner);
+    await owner.query("begin");
+    await owner.query("select pg_advisory_xact_lock($1)", [MIGRATION_LOCK]);
+    // Not before: waiting for the other migrator would count as well.
+    await owner.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
+    await owner.query(MIGRATIONS_TABLE);
+    const state = compare(await appliedMigrations(owner), migrations);
+    for (const migration of migrations.filter(({ version }) => version > state.version)) {
+      await owner.query(migration.sql);
+      await owner.query(
+        "insert into keystead.schema_migrations (version, name, checksum, min_code_version) values ($1, $2, $3, $4)",
+        [migration.version, migration.name, migration.checksum, migration.minCodeVersion],
+      );
+    }
+    await owner.query(createRoleStatement(options.runtimeRole));
+    await owner.query(grantStatements(options.runtimeRole));
+    await owner.query("commit");
+    return { ...state, version: Math.max(state.version, state.codeVersion) };
+  });
+}
+
+/** What `migrate` would do, without doing it. Rejects as `migrate` does. */
+export async function checkMigrations(options: Pick<MigrateOptions, "ownerUrl" | "migrations">): Promise<SchemaState> {
+  const migrations = options.migrations ?? readMigrations();
+  return withOwner(options.ownerUrl, async (owner) => {
+    await checkPostgresVersion(owner);
+    return compare(await appliedMigrations(owner), migrations);
+  });
+}
+
+/**
+ * For the start of a running process: rejects with `schema_outdated` when migrations are missing and `code_outdated`
+ * when the database is ahead of what this code can work with. A database that is ahead by less is fine: schemas expand
+ * first and contract a release later.
+ */
+export async function checkSchema(database: Queryable): Promise<SchemaState> {
+  const state = compare(await appliedMigrations(database), readMigrations());
+  if (state.pending.length === 0) return state;
+  throw new KeysteadError(
+    "schema_outdated",
+    `the database is at schema version ${state.version} and this Keystead needs ${state.codeVersion}: run \`keystead migrate\``,
+    { details: { ...state } },
+  );
+}
+
+const MIGRATIONS_TABLE = `
+  create schema if not exists keystead;
+  create table if not exists keystead.schema_migrations (
+    version integer primary key,
+    name text not null,
+    checksum text not null,
+    min_code_version integer not null,
+    applied_at timestamptz not null default now()
+  )`;
+
+interface AppliedMigration {
+  readonly version: number;
+  readonly name: string;
+  readonly checksum: string;
+  readonly min_code_version: number;
+}
+
+/** Undefined table, missing schema, no privilege on the schema: all say that nobody has migrated for this role yet. */
+const NOT_MIGRATED = new Set(["42P01", "3F000", "42501"]);
+
+async function appliedMigrations(database: Queryable): Promise<readonly AppliedMigration[]> {
+  try {
+    return await database.query<AppliedMigration>(
+      "select version, name, checksum, min_code_version from keystead.schema_migrations order by version",
+    );
+  } catch (thrown) {
+    if (NOT_MIGRATED.has(sqlStateOf(thrown) ?? "")) return [];
+    throw thrown;
+  }
+}
+
+/** Pure: what is missing, or why the two do not go together. */
+function compare(applied: readonly AppliedMigration[], migrations: readonly Migration[]): SchemaState {
+  const codeVersion = migrations.length;
+  const version = applied.at(-1)?.version ?? 0;
+  for (const known of migrations) {
+    const row = applied.find((candidate) => candidate.version === known.version);
+    if (row && row.checksum !== known.checksum) {
+      throw new KeysteadError(
+        "migration_changed",
+        `migration ${known.version} (${known.name}) differs from the one that was applied`,
+      );
+    }
+  }
+  const needed = Math.max(0, ...applied.map((row) => row.min_code_version));
+  if (needed > codeVersion) {
+    throw new KeysteadError(
+      "code_outdated",
+      `the database needs a Keystead of schema version ${needed} or newer and this one has ${codeVersion}: roll out the newer release`,
+      { details: { needed, codeVersion } },
+    );
+  }
+  const pending = migrations.filter((migration) => migration.version > version).map(({ name }) => name);
+  return { version, codeVersion, pending };
+}
+
+async function checkPostgresVersion(owner: Queryable): Promise<void> {
+  const [row] = await owner.query<{ version: number }>(
+    "select current_setting('server_version_num')::int / 10000 as version",
+  );
+  if (row && row.version >= OLDEST_POSTGRES) return;
+  throw new KeysteadError(
+    "postgres_unsupported",
+    `Postgres ${row?.version} is too old: Keystead needs ${OLDEST_POSTGRES} or newer`,
+  );
+}
+
+/** One connection as the owner; ending it rolls back whatever was not committed. */
+async function withOwner<T>(url: Secret, work: (owner: Queryable) => Promise<T>): Promise<T> {
+  const client = new Client({
+    connectionString: url.reveal(),
+    application_name: "keystead-migrate",
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+  });
+  // A connection lost between two statements: the next statement reports it.
+  client.on("error", () => undefined);
+  try {
+    await client.connect();
+    return await work({
+      async query<Row extends object>(text: string, values: readonly unknown[] = []) {
+        const result = await client.query<Row>(text, [...values]);
+        return result.rows;
+      },
+    });
+  } catch (thrown) {
+    const error = databaseError(thrown);
+    if (error.code !== "database_forbidden") throw error;
+    throw new KeysteadError("database_forbidden", `the owner role may not do what migrating needs: ${error.message}`, {
+      cause: error,
+    });
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,144 @@
+import { valuesList } from "../db/values-list.ts";
+import type { Queryable, SqlValue } from "../db/session-pool.ts";
+
+/** The columns of `keystead.connections` that a resource decides, and what the statements need beside them. */
+const COLUMNS = [
+  ["environment_id", "uuid"],
+  ["connection_row_id", "uuid"],
+  ["integration_id", "uuid"],
+  ["connection_id", "text"],
+  ["owner_cluster", "text"],
+  ["owner_release", "text"],
+  ["owner_namespace", "text"],
+  ["owner_name", "text"],
+  ["owner_uid", "uuid"],
+  ["credentials_type", "text"],
+  ["credentials_sealed", "bytea"],
+  ["credentials_expires_at", "timestamptz"],
+  ["config_sealed", "bytea"],
+  ["metadata", "jsonb"],
+  ["tags", "jsonb"],
+  ["end_user", "jsonb"],
+  ["declaration_digest", "text"],
+  ["credentials_digest", "text"],
+  ["config_digest", "text"],
+  ["rest_digest", "text"],
+  ["sources", "jsonb"],
+  ["field_manager", "text"],
+  /** Revision the row must still have; 0 for a new one. */
+  ["revision", "bigint"],
+  /** Whether credentials are replaced (by null: removed) or stay as they are. */
+  ["replaces_credentials", "boolean"],
+  /** Names of the parts that changed, separated by commas; empty when only the versions of the sources did. */
+  ["changed", "text"],
+] as const;
+
+type Column = (typeof COLUMNS)[number][0];
+export type ConnectionRow = Readonly<Record<Column, SqlValue>>;
+
+/** Adds rows; the ids of those that were added. A row whose uid or connection id is taken, or whose parent is gone, is not. */
+export async function insertConnections(database: Queryable, rows: readonly ConnectionRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(rows);
+  const written = await database.query<{ connection_row_id: string }>(
+    `${head},
+    inserted as (
+      insert into keystead.connections (
+        environment_id, connection_row_id, integration_id, connection_id,
+        owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
+        credentials_type, credentials_sealed, credentials_revision, credentials_expires_at,
+        config_sealed, config_revision, metadata, metadata_declared, tags, end_user,
+        declaration_digest, credentials_digest, config_digest, rest_digest, sources
+      )
+      select i.environment_id, i.connection_row_id, i.integration_id, i.connection_id,
+             i.owner_cluster, i.owner_release, i.owner_namespace, i.owner_name, i.owner_uid,
+             i.credentials_type, i.credentials_sealed, case when i.credentials_sealed is not null then 1 end,
+             i.credentials_expires_at,
+             i.config_sealed, 1, i.metadata, i.metadata is not null, i.tags, i.end_user,
+             i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources
+        from input i join live using (environment_id, integration_id)
+      on conflict do nothing
+      returning environment_id, connection_row_id, revision
+    ),
+    ${audited("connection.created", "inserted", "'{}'::text[]")}
+    select connection_row_id from inserted`,
+    values,
+  );
+  return new Set(written.map((row) => row.connection_row_id));
+}
+
+/** Changes rows that still have their revision; the ids of those that were changed. */
+export async function updateConnections(database: Queryable, rows: readonly ConnectionRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(rows);
+  const written = await database.query<{ connection_row_id: string }>(
+    `${head},
+    updated as (
+      update keystead.connections c
+         set integration_id = i.integration_id,
+             credentials_type = case when i.replaces_credentials then i.credentials_type else c.credentials_type end,
+             credentials_sealed = case when i.replaces_credentials then i.credentials_sealed else c.credentials_sealed end,
+             credentials_revision = case
+               when not i.replaces_credentials then c.credentials_revision
+               when i.credentials_sealed is not null then i.revision + 1
+             end,
+             credentials_expires_at =
+               case when i.replaces_credentials then i.credentials_expires_at else c.credentials_expires_at end,
+             config_sealed = coalesce(i.config_sealed, c.config_sealed),
+             config_revision = case when i.config_sealed is null then c.config_revision else i.revision + 1 end,
+             metadata = coalesce(i.metadata, c.metadata),
+             metadata_declared = i.metadata is not null,
+             tags = i.tags,
+             end_user = i.end_user,
+             declaration_digest = i.declaration_digest,
+             credentials_digest = i.credentials_digest,
+             config_digest = i.config_digest,
+             rest_digest = i.rest_digest,
+             sources = i.sources,
+             revision = c.revision + case when i.changed = '' then 0 else 1 end,
+             updated_at = case when i.changed = '' then c.updated_at else now() end
+        from input i join live using (environment_id, integration_id)
+       where c.environment_id = i.environment_id
+         and c.connection_row_id = i.connection_row_id
+         and c.revision = i.revision
+         and c.deleted_at is null
+      returning c.environment_id, c.connection_row_id, c.revision
+    ),
+    ${audited("connection.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}
+    select connection_row_id from updated`,
+    values,
+  );
+  return new Set(written.map((row) => row.connection_row_id));
+}
+
+/**
+ * The rows to write, and their parents as far as they are alive. Share locks keep parents alive until the commit: a
+ * soft-delete that runs at the same time waits, and then finds the new rows too.
+ */
+function inputOf(rows: readonly ConnectionRow[]): { head: string; values: readonly SqlValue[] } {
+  const { text, values } = valuesList(
+    COLUMNS.map(([, type]) => type),
+    rows.map((row) => COLUMNS.map(([column]) => row[column])),
+  );
+  const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
+    live as (
+      select n.environment_id, n.integration_id
+        from keystead.integrations n
+        join keystead.environments e on e.environment_id = n.environment_id
+       where (n.environment_id, n.integration_id) in (select environment_id, integration_id from input)
+         and n.deleted_at is null and e.deleted_at is null
+         for share of e, n
+    )`;
+  return { head, values };
+}
+
+/** Events of the rows in `source`, but for those where only the versions of sources were written. */
+function audited(action: string, source: string, changed: string): string {
+  return `audited as (
+      insert into keystead.audit_events (
+        environment_id, actor_kind, actor, field_manager, action, target_kind, target_id, target_revision, fields
+      )
+      select environment_id, 'resource', i.owner_uid::text, i.field_manager, '${action}', 'connection',
+             connection_row_id, w.revision, ${changed}
+        from ${source} w join input i using (environment_id, connection_row_id)
+       where ${changed} is not null
+    )`;
+}

@@ -1,0 +1,22 @@
+import type { InitializationVectors } from "../crypto/initialization-vectors.ts";
+import type { KeyEncryptionKeys } from "../crypto/kek.ts";
+import type { Batcher } from "../db/batch.ts";
+import type { Database } from "../db/database.ts";
+import type { AuditRead } from "./audit.ts";
+import type { DesiredConnection, StoredConnection } from "./connection.ts";
+import type { EnvironmentKeys } from "./environment-keys.ts";
+import type { DesiredIntegration, StoredIntegration } from "./integration.ts";
+import type { Outcome } from "./outcome.ts";
+
+/** What every operation of the vault works with. Operations are functions that take it first; it has no methods of its own. */
+export interface Vault {
+  readonly database: Database;
+  readonly keys: KeyEncryptionKeys;
+  readonly environmentKeys: EnvironmentKeys;
+  readonly ivs: InitializationVectors;
+  /** Connections stored at the same moment share a statement. */
+  readonly connectionBatch: Batcher<DesiredConnection, Outcome<StoredConnection>>;
+  readonly integrationBatch: Batcher<DesiredIntegration, Outcome<StoredIntegration>>;
+  /** Reads of credentials at the same moment share an insert. */
+  readonly auditReads: Batcher<AuditRead, true>;
+}

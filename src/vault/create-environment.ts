@@ -1,0 +1,166 @@
+import { generateDigestKey, importDigestKey } from "../crypto/digest.ts";
+import { generateDataKey, importDataKey, sealValue } from "../crypto/sealed-value.ts";
+import { generateToken, tokenDigest, tokenFingerprint } from "../crypto/token.ts";
+import { uuidv7 } from "../crypto/uuid.ts";
+import type { Queryable } from "../db/session-pool.ts";
+import { recordAuditEvent } from "./audit.ts";
+import type { Vault } from "./context.ts";
+import { MAIN_SECRET_KEY } from "./describe-environments.ts";
+import { grantFirstEncryptions, RESERVED_ENCRYPTIONS, reserveEncryptions } from "./encryption-budget.ts";
+import { firstEnvironmentDigests, plainVariables } from "./environment.ts";
+import type { CompleteEnvironment, StoredEnvironment } from "./environment.ts";
+import { digestKeyPlace, type EnvironmentKeySet } from "./environment-keys.ts";
+
+/** Digest key, variables and secret key. */
+const FIRST_ENCRYPTIONS = 3;
+
+/**
+ * Makes the environment of a resource: its row, a data key wrapped under every configured key, a digest key, a secret
+ * key and a public key, in one transaction. `undefined` when another process was first; nothing is left of this one's.
+ */
+export async function createEnvironment(
+  vault: Vault,
+  desired: CompleteEnvironment,
+): Promise<StoredEnvironment | undefined> {
+  const made = await makeEnvironment(vault, desired);
+  const issuedAt = await vault.database.transaction((transaction) => insertEnvironment(transaction, desired, made));
+  if (!issuedAt) return undefined;
+  vault.environmentKeys.put(made.environmentId, made.keySet);
+  return {
+    id: made.environmentId,
+    revision: 1,
+    publicKey: made.publicKey,
+    retentionSeconds: desired.retentionSeconds,
+    secretKey: made.secretKey,
+    secretKeyFingerprint: tokenFingerprint(made.secretKeyDigest),
+    secretKeyIssuedAt: issuedAt,
+    lastHandledRotation: desired.rotationToken,
+    digests: made.digests,
+    sources: desired.sources,
+    changed: true,
+  };
+}
+
+/** Everything that is drawn, wrapped and sealed, before the transaction begins. */
+async function makeEnvironment(vault: Vault, desired: CompleteEnvironment) {
+  const environmentId = uuidv7();
+  const dataKeyId = uuidv7();
+  const secretKeyId = uuidv7();
+  const dataKey = generateDataKey();
+  const activeKey = importDataKey(dataKeyId, dataKey);
+  const digestKey = generateDigestKey();
+  const keySet: EnvironmentKeySet = {
+    activeKey,
+    dataKeys: new Map([[dataKeyId, activeKey]]),
+    digestKey: importDigestKey(digestKey),
+  };
+  grantFirstEncryptions(keySet);
+  await reserveEncryptions(vault.database, environmentId, keySet, FIRST_ENCRYPTIONS);
+
+  const secretKey = generateToken("secret-key");
+  const place = { environmentId, rowId: environmentId, revision: 1 };
+  const wrap = async (keyId: string) => ({
+    keyId,
+    wrapped: await vault.keys.wrap(keyId, dataKey, { environmentId, dataKeyId }),
+  });
+  return {
+    environmentId,
+    dataKeyId,
+    secretKeyId,
+    keySet,
+    secretKey,
+    secretKeyDigest: tokenDigest(secretKey.reveal()),
+    publicKey: generateToken("public-key").reveal(),
+    digests: firstEnvironmentDigests(keySet.digestKey, desired),
+    wrappings: await Promise.all(vault.keys.ids.map(wrap)),
+    digestKeySealed: sealValue(activeKey, digestKey.toString("base64"), digestKeyPlace(environmentId), vault.ivs),
+    variablesSealed: sealValue(
+      activeKey,
+      JSON.stringify(plainVariables(desired.variables)),
+      { ...place, label: "environment.variables" },
+      vault.ivs,
+    ),
+    secretKeySealed: sealValue(
+      activeKey,
+      secretKey.reveal(),
+      { ...place, label: "environment.secret-key", rowId: secretKeyId },
+      vault.ivs,
+    ),
+  };
+}
+
+type MadeEnvironment = Awaited<ReturnType<typeof makeEnvironment>>;
+
+/** The instant the secret key was issued, or `undefined` when the resource has an environment already. */
+async function insertEnvironment(
+  transaction: Queryable,
+  desired: CompleteEnvironment,
+  made: MadeEnvironment,
+): Promise<Date | undefined> {
+  const { environmentId } = made;
+  if (!(await insertEnvironmentRow(transaction, desired, made))) return undefined;
+  await transaction.query(
+    `insert into keystead.data_keys (environment_id, data_key_id, state, encryption_count) values ($1, $2, 'active', $3)`,
+    [environmentId, made.dataKeyId, RESERVED_ENCRYPTIONS],
+  );
+  for (const { keyId, wrapped } of made.wrappings) {
+    await transaction.query(
+      `insert into keystead.data_key_wrappings (environment_id, data_key_id, key_id, wrapped) values ($1, $2, $3, $4)`,
+      [environmentId, made.dataKeyId, keyId, wrapped],
+    );
+  }
+  const [secretKey] = await transaction.query<{ issued_at: Date }>(
+    `insert into keystead.secret_keys (
+       environment_id, secret_key_id, name, secret_key_sealed, secret_key_revision, fingerprint
+     ) values ($1, $2, $3, $4, 1, $5)
+     returning issued_at`,
+    [environmentId, made.secretKeyId, MAIN_SECRET_KEY, made.secretKeySealed, tokenFingerprint(made.secretKeyDigest)],
+  );
+  await transaction.query(
+    `insert into keystead.key_digests (digest, environment_id, secret_key_id) values ($1, $2, $3)`,
+    [made.secretKeyDigest, environmentId, made.secretKeyId],
+  );
+  await recordAuditEvent(transaction, {
+    environmentId,
+    actor: { kind: "resource", owner: desired.owner, fieldManager: desired.fieldManager },
+    action: "environment.created",
+    targetId: environmentId,
+    targetRevision: 1,
+  });
+  return secretKey?.issued_at;
+}
+
+async function insertEnvironmentRow(
+  transaction: Queryable,
+  desired: CompleteEnvironment,
+  made: MadeEnvironment,
+): Promise<boolean> {
+  const { owner } = desired;
+  const rows = await transaction.query(
+    `insert into keystead.environments (
+       environment_id, name, owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
+       digest_key_sealed, variables_sealed, variables_revision, public_key, retention_seconds,
+       declaration_digest, variables_digest, sources, last_handled_rotation
+     ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15)
+     on conflict do nothing
+     returning environment_id`,
+    [
+      made.environmentId,
+      owner.name,
+      owner.cluster,
+      owner.release,
+      owner.namespace,
+      owner.name,
+      owner.uid,
+      made.digestKeySealed,
+      made.variablesSealed,
+      made.publicKey,
+      desired.retentionSeconds,
+      made.digests.declaration,
+      made.digests.variables,
+      JSON.stringify(desired.sources),
+      desired.rotationToken ?? null,
+    ],
+  );
+  return rows.length > 0;
+}

@@ -1,0 +1,51 @@
+import type { Queryable } from "../db/session-pool.ts";
+import type { EnvironmentState } from "./environment.ts";
+import type { SecretSource } from "./owner.ts";
+
+interface EnvironmentStateRow {
+  readonly owner_uid: string;
+  readonly environment_id: string;
+  readonly revision: number;
+  readonly public_key: string;
+  readonly retention_seconds: number;
+  readonly fingerprint: string;
+  readonly issued_at: Date;
+  readonly last_handled_rotation: string | null;
+  readonly declaration_digest: string;
+  readonly variables_digest: string;
+  readonly sources: SecretSource[];
+}
+
+/** Name of the key every environment has; named keys of `spec.apiKeys` come beside it. */
+export const MAIN_SECRET_KEY = "main";
+
+/** What is stored for these Environment resources, by uid, as `describeConnections` does. */
+export async function describeEnvironments(
+  vault: { readonly database: Queryable },
+  uids: readonly string[],
+): Promise<Map<string, EnvironmentState>> {
+  const rows = await vault.database.query<EnvironmentStateRow>(
+    `select e.owner_uid, e.environment_id, e.revision, e.public_key, e.retention_seconds, k.fingerprint, k.issued_at,
+            e.last_handled_rotation, e.declaration_digest, e.variables_digest, e.sources
+       from keystead.environments e
+       join keystead.secret_keys k
+         on k.environment_id = e.environment_id and k.name = $2 and k.replaced_at is null
+      where e.owner_uid = any($1::uuid[]) and e.deleted_at is null`,
+    [uids, MAIN_SECRET_KEY],
+  );
+  return new Map(rows.map((row) => [row.owner_uid, environmentState(row)]));
+}
+
+function environmentState(row: EnvironmentStateRow): EnvironmentState {
+  return {
+    id: row.environment_id,
+    revision: row.revision,
+    publicKey: row.public_key,
+    retentionSeconds: row.retention_seconds,
+    secretKeyFingerprint: row.fingerprint,
+    secretKeyIssuedAt: row.issued_at,
+    lastHandledRotation: row.last_handled_rotation ?? undefined,
+    digests: { declaration: row.declaration_digest, variables: row.variables_digest },
+    sources: row.sources,
+  };
+}

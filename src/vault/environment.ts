@@ -1,0 +1,117 @@
+import type { KeyObject } from "node:crypto";
+import { digestOf } from "../crypto/digest.ts";
+import { Secret } from "../crypto/secret.ts";
+import type { EnvironmentKeys } from "./environment-keys.ts";
+import { sameSources, type Owner, type SecretSource } from "./owner.ts";
+
+export interface EnvironmentVariable {
+  readonly name: string;
+  readonly value: Secret;
+}
+
+/** What an Environment resource wants to be stored. */
+export interface DesiredEnvironment {
+  readonly owner: Owner;
+  /** How long soft-deleted things can be restored. */
+  readonly retentionSeconds: number;
+  /** `"unchanged"`: the Secrets were not read, because their versions are those stored with the row. */
+  readonly variables: readonly EnvironmentVariable[] | "unchanged";
+  /** What the resource says about its variables and everything else that is stored, without secret values. */
+  readonly declaration: unknown;
+  readonly sources: readonly SecretSource[];
+  /** Value of the rotation annotation. The one present at creation counts as handled; later ones are kept for the rotation. */
+  readonly rotationToken?: string | undefined;
+  readonly expectedRevision?: number;
+  readonly fieldManager?: string | undefined;
+}
+
+/** A desired environment whose secret values are all there. */
+export type CompleteEnvironment = DesiredEnvironment & { readonly variables: readonly EnvironmentVariable[] };
+
+/** Digests of a desired environment, part by part. */
+export interface EnvironmentDigests {
+  readonly declaration: string;
+  /** Undefined: they were not read, and are taken for those that are stored. */
+  readonly variables: string | undefined;
+}
+
+/** What the database knows about the environment of a resource, without any secret. */
+export interface EnvironmentState {
+  /** `status.environmentId`. */
+  readonly id: string;
+  readonly revision: number;
+  readonly publicKey: string;
+  readonly retentionSeconds: number;
+  readonly secretKeyFingerprint: string;
+  readonly secretKeyIssuedAt: Date;
+  readonly lastHandledRotation: string | undefined;
+  readonly digests: { readonly declaration: string; readonly variables: string };
+  readonly sources: readonly SecretSource[];
+}
+
+/** An environment after it was stored, with the key its Secret has to hold. */
+export interface StoredEnvironment extends EnvironmentState {
+  readonly secretKey: Secret;
+  readonly changed: boolean;
+}
+
+/** Digests under the environment's key. Rejects with `environment_gone`, `json_not_canonical` or a `database_*` error. */
+export async function environmentDigestsOf(
+  vault: { readonly environmentKeys: EnvironmentKeys },
+  environmentId: string,
+  desired: Pick<DesiredEnvironment, "variables" | "declaration" | "retentionSeconds">,
+): Promise<EnvironmentDigests> {
+  const { digestKey } = await vault.environmentKeys.of(environmentId);
+  const { variables, declaration, retentionSeconds } = desired;
+  return {
+    declaration: declarationDigest(digestKey, declaration, retentionSeconds),
+    variables: variables === "unchanged" ? undefined : variablesDigest(digestKey, variables),
+  };
+}
+
+/** Digests of an environment that is about to be made: its key is at hand, and all its variables are. Pure. */
+export function firstEnvironmentDigests(
+  digestKey: KeyObject,
+  { variables, declaration, retentionSeconds }: CompleteEnvironment,
+): EnvironmentState["digests"] {
+  return {
+    declaration: declarationDigest(digestKey, declaration, retentionSeconds),
+    variables: variablesDigest(digestKey, variables),
+  };
+}
+
+function declarationDigest(digestKey: KeyObject, declaration: unknown, retentionSeconds: number): string {
+  return digestOf(digestKey, "environment.declaration", { declaration, retentionSeconds });
+}
+
+function variablesDigest(digestKey: KeyObject, variables: readonly EnvironmentVariable[]): string {
+  return digestOf(digestKey, "environment.variables", plainVariables(variables));
+}
+
+/** Whether the row already says all that the resource wants, so that nothing needs to be written. Pure. */
+export function isSettledEnvironment(
+  state: EnvironmentState,
+  digests: EnvironmentDigests,
+  sources: readonly SecretSource[],
+): boolean {
+  return changedEnvironmentParts(state.digests, digests).length === 0 && sameSources(state.sources, sources);
+}
+
+/** Names of the parts that differ; they go into the audit event. Pure. */
+export function changedEnvironmentParts(stored: EnvironmentDigests, desired: EnvironmentDigests): EnvironmentPart[] {
+  return ENVIRONMENT_PARTS.filter((part) => desired[part] !== undefined && desired[part] !== stored[part]);
+}
+
+const ENVIRONMENT_PARTS = ["declaration", "variables"] as const;
+export type EnvironmentPart = (typeof ENVIRONMENT_PARTS)[number];
+
+/** Name and value of each variable, in the order declared: the form that is digested, sealed and served. */
+export function plainVariables(variables: readonly EnvironmentVariable[]): { name: string; value: string }[] {
+  return variables.map(({ name, value }) => ({ name, value: value.reveal() }));
+}
+
+/** The inverse, from the JSON text that was sealed: its shape is ours, so it is not checked again. */
+export function variablesOf(text: string): EnvironmentVariable[] {
+  const plain: { name: string; value: string }[] = JSON.parse(text);
+  return plain.map(({ name, value }) => ({ name, value: new Secret(value) }));
+}

@@ -1,0 +1,123 @@
+import { valuesList } from "../db/values-list.ts";
+import type { Queryable, SqlValue } from "../db/session-pool.ts";
+
+/** The columns of `keystead.integrations` that a resource decides, and what the statements need beside them. */
+const COLUMNS = [
+  ["environment_id", "uuid"],
+  ["integration_id", "uuid"],
+  ["unique_key", "text"],
+  ["owner_cluster", "text"],
+  ["owner_release", "text"],
+  ["owner_namespace", "text"],
+  ["owner_name", "text"],
+  ["owner_uid", "uuid"],
+  ["provider", "text"],
+  ["display_name", "text"],
+  ["settings", "jsonb"],
+  ["client_sealed", "bytea"],
+  ["declaration_digest", "text"],
+  ["client_digest", "text"],
+  ["rest_digest", "text"],
+  ["sources", "jsonb"],
+  ["field_manager", "text"],
+  /** Revision the row must still have; 0 for a new one. */
+  ["revision", "bigint"],
+  /** Whether the client is replaced (by null: removed) or stays as it is. */
+  ["replaces_client", "boolean"],
+  /** Names of the parts that changed, separated by commas; empty when only the versions of the sources did. */
+  ["changed", "text"],
+] as const;
+
+type Column = (typeof COLUMNS)[number][0];
+export type IntegrationRow = Readonly<Record<Column, SqlValue>>;
+
+/** Adds rows; the ids of those that were added. A row whose uid or key is taken, or whose environment is gone, is not. */
+export async function insertIntegrations(database: Queryable, rows: readonly IntegrationRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(rows);
+  const written = await database.query<{ integration_id: string }>(
+    `${head},
+    inserted as (
+      insert into keystead.integrations (
+        environment_id, integration_id, unique_key,
+        owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
+        provider, display_name, settings, client_sealed, client_revision,
+        declaration_digest, client_digest, rest_digest, sources
+      )
+      select environment_id, integration_id, unique_key,
+             owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
+             provider, display_name, settings, client_sealed, case when client_sealed is not null then 1 end,
+             declaration_digest, client_digest, rest_digest, sources
+        from input join live using (environment_id)
+      on conflict do nothing
+      returning environment_id, integration_id, revision
+    ),
+    ${audited("integration.created", "inserted", "'{}'::text[]")}
+    select integration_id from inserted`,
+    values,
+  );
+  return new Set(written.map((row) => row.integration_id));
+}
+
+/** Changes rows that still have their revision; the ids of those that were changed. */
+export async function updateIntegrations(database: Queryable, rows: readonly IntegrationRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(rows);
+  const written = await database.query<{ integration_id: string }>(
+    `${head},
+    updated as (
+      update keystead.integrations n
+         set provider = i.provider,
+             display_name = i.display_name,
+             settings = i.settings,
+             client_sealed = case when i.replaces_client then i.client_sealed else n.client_sealed end,
+             client_revision = case
+               when not i.replaces_client then n.client_revision
+               when i.client_sealed is not null then i.revision + 1
+             end,
+             declaration_digest = i.declaration_digest,
+             client_digest = i.client_digest,
+             rest_digest = i.rest_digest,
+             sources = i.sources,
+             revision = n.revision + case when i.changed = '' then 0 else 1 end,
+             updated_at = case when i.changed = '' then n.updated_at else now() end
+        from input i join live using (environment_id)
+       where n.environment_id = i.environment_id
+         and n.integration_id = i.integration_id
+         and n.revision = i.revision
+         and n.deleted_at is null
+      returning n.environment_id, n.integration_id, n.revision
+    ),
+    ${audited("integration.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}
+    select integration_id from updated`,
+    values,
+  );
+  return new Set(written.map((row) => row.integration_id));
+}
+
+/** The rows to write, and their environments as far as they are alive; share locks keep those so until the commit. */
+function inputOf(rows: readonly IntegrationRow[]): { head: string; values: readonly SqlValue[] } {
+  const { text, values } = valuesList(
+    COLUMNS.map(([, type]) => type),
+    rows.map((row) => COLUMNS.map(([column]) => row[column])),
+  );
+  const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
+    live as (
+      select environment_id
+        from keystead.environments
+       where environment_id in (select environment_id from input) and deleted_at is null
+         for share
+    )`;
+  return { head, values };
+}
+
+/** Events of the rows in `source`, but for those where only the versions of sources were written. */
+function audited(action: string, source: string, changed: string): string {
+  return `audited as (
+      insert into keystead.audit_events (
+        environment_id, actor_kind, actor, field_manager, action, target_kind, target_id, target_revision, fields
+      )
+      select environment_id, 'resource', i.owner_uid::text, i.field_manager, '${action}', 'integration',
+             integration_id, w.revision, ${changed}
+        from ${source} w join input i using (environment_id, integration_id)
+       where ${changed} is not null
+    )`;
+}

@@ -1,0 +1,55 @@
+import { tokenFingerprint } from "../crypto/token.ts";
+import { statement } from "../db/pipelined-reader.ts";
+import type { Vault } from "./context.ts";
+import { variablesOf, type EnvironmentVariable } from "./environment.ts";
+
+/** Who asks. */
+export interface ReadEnvironmentVariablesOptions {
+  /** SHA-256 of the token. */
+  readonly keyDigest: Buffer;
+  /** Address of the caller, for the audit event. */
+  readonly address?: string | undefined;
+}
+
+export type ReadEnvironmentVariablesResult =
+  | { readonly kind: "unknown_key" }
+  | { readonly kind: "found"; readonly variables: readonly EnvironmentVariable[] };
+
+const READ_VARIABLES = statement(
+  "read_variables",
+  `select e.environment_id, e.variables_sealed, e.variables_revision, e.revision
+     from keystead.key_digests k
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
+);
+
+interface VariablesRow {
+  readonly environment_id: string;
+  readonly variables_sealed: Buffer;
+  readonly variables_revision: number;
+  readonly revision: number;
+}
+
+/** The variables of the key's environment, in the order declared; recorded before it resolves, as `readConnection` is. */
+export async function readEnvironmentVariables(
+  vault: Vault,
+  options: ReadEnvironmentVariablesOptions,
+): Promise<ReadEnvironmentVariablesResult> {
+  const [row] = await vault.database.read<VariablesRow>(READ_VARIABLES, [options.keyDigest]);
+  if (!row) return { kind: "unknown_key" };
+  const text = await vault.environmentKeys.open(row.variables_sealed, {
+    label: "environment.variables",
+    environmentId: row.environment_id,
+    rowId: row.environment_id,
+    revision: row.variables_revision,
+  });
+  await vault.auditReads({
+    environmentId: row.environment_id,
+    keyFingerprint: tokenFingerprint(options.keyDigest),
+    address: options.address,
+    action: "environment.variables-read",
+    targetId: row.environment_id,
+    targetRevision: row.revision,
+  });
+  return { kind: "found", variables: variablesOf(text) };
+}

@@ -1,0 +1,78 @@
+import { Secret } from "../crypto/secret.ts";
+import { tokenFingerprint } from "../crypto/token.ts";
+import { statement } from "../db/pipelined-reader.ts";
+import type { Vault } from "./context.ts";
+import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
+
+/** Who asks for what. */
+export interface ReadIntegrationOptions {
+  /** SHA-256 of the token. */
+  readonly keyDigest: Buffer;
+  readonly uniqueKey: string;
+  /** Whether the client is wanted too: that read is audited. */
+  readonly withClient: boolean;
+  /** Address of the caller, for the audit event. */
+  readonly address?: string | undefined;
+}
+
+export interface IntegrationRecord extends IntegrationSummary {
+  /** JSON text of the client in Nango's shape; absent when it was not asked for or there is none. */
+  readonly client: Secret | undefined;
+}
+
+export type ReadIntegrationResult =
+  | { readonly kind: "unknown_key" }
+  | { readonly kind: "not_found" }
+  | { readonly kind: "found"; readonly integration: IntegrationRecord };
+
+const READ_INTEGRATION = statement(
+  "read_integration",
+  `select e.environment_id, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
+          n.created_at, n.updated_at, n.client_sealed, n.client_revision, n.revision
+     from keystead.key_digests k
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+     left join keystead.integrations n
+       on n.environment_id = e.environment_id and n.unique_key = $2 and n.deleted_at is null
+    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
+);
+
+interface FoundRow extends IntegrationSummaryRow {
+  readonly client_sealed: Buffer | null;
+  readonly client_revision: number | null;
+  readonly revision: number;
+}
+
+/**
+ * One integration of the key's environment. Rejects with `sealed_value_invalid`, `encryption_key_unknown` or a
+ * `database_*` error; like every secret, a client that cannot be audited is not handed out.
+ */
+export async function readIntegration(vault: Vault, options: ReadIntegrationOptions): Promise<ReadIntegrationResult> {
+  const { keyDigest, uniqueKey, withClient } = options;
+  const [row] = await vault.database.read<FoundRow | { readonly integration_id: null }>(READ_INTEGRATION, [
+    keyDigest,
+    uniqueKey,
+  ]);
+  if (!row) return { kind: "unknown_key" };
+  if (row.integration_id === null) return { kind: "not_found" };
+  const client = withClient ? await openClient(vault, options, row) : undefined;
+  return { kind: "found", integration: { ...integrationSummary(row), client } };
+}
+
+async function openClient(vault: Vault, options: ReadIntegrationOptions, row: FoundRow): Promise<Secret | undefined> {
+  if (row.client_sealed === null || row.client_revision === null) return undefined;
+  const text = await vault.environmentKeys.open(row.client_sealed, {
+    label: "integration.client",
+    environmentId: row.environment_id,
+    rowId: row.integration_id,
+    revision: row.client_revision,
+  });
+  await vault.auditReads({
+    environmentId: row.environment_id,
+    keyFingerprint: tokenFingerprint(options.keyDigest),
+    address: options.address,
+    action: "integration.client-read",
+    targetId: row.integration_id,
+    targetRevision: row.revision,
+  });
+  return new Secret(text);
+}

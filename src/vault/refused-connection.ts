@@ -1,0 +1,64 @@
+import type { Queryable } from "../db/session-pool.ts";
+import { KeysteadError } from "../errors.ts";
+import type { DesiredConnection } from "./connection.ts";
+
+interface Circumstances {
+  readonly environment_alive: boolean | null;
+  readonly integration_alive: boolean | null;
+  readonly holder_id: string | null;
+  readonly holder_uid: string | null;
+  readonly holder_cluster: string | null;
+  readonly holder_namespace: string | null;
+  readonly holder_name: string | null;
+}
+
+/** Why a connection could not be written, looked up after the fact: rows are refused too rarely to pay for it before. */
+export async function explainRefusedConnection(
+  database: Queryable,
+  desired: DesiredConnection,
+): Promise<KeysteadError> {
+  const [circumstances] = await database.query<Circumstances>(
+    `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
+            (select deleted_at is null from keystead.integrations
+              where environment_id = $1 and integration_id = $2) as integration_alive,
+            h.connection_row_id as holder_id, h.owner_uid as holder_uid, h.owner_cluster as holder_cluster,
+            h.owner_namespace as holder_namespace, h.owner_name as holder_name
+       from (select) as always
+       left join keystead.connections h
+         on h.environment_id = $1 and h.integration_id = $2 and h.connection_id = $3 and h.deleted_at is null`,
+    [desired.environmentId, desired.integrationId, desired.connectionId],
+  );
+  return reasonOf(desired, circumstances);
+}
+
+/** Pure. A row that nothing speaks against any more was changed by somebody else in between. */
+function reasonOf(desired: DesiredConnection, found: Circumstances | undefined): KeysteadError {
+  const { environmentId, integrationId, connectionId, owner } = desired;
+  if (!found?.environment_alive) {
+    return new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
+      details: { environmentId },
+    });
+  }
+  if (!found.integration_alive) {
+    return new KeysteadError("integration_gone", `integration ${integrationId} does not exist or was deleted`, {
+      details: { integrationId },
+    });
+  }
+  if (found.holder_id !== null && found.holder_uid !== owner.uid) {
+    const holder =
+      found.holder_uid === null ? "one made over the API" : `Connection ${found.holder_namespace}/${found.holder_name}`;
+    return new KeysteadError("connection_id_in_use", `connection id ${connectionId} is in use by ${holder}`, {
+      details: {
+        connectionId,
+        holder: {
+          id: found.holder_id,
+          uid: found.holder_uid,
+          cluster: found.holder_cluster,
+          namespace: found.holder_namespace,
+          name: found.holder_name,
+        },
+      },
+    });
+  }
+  return new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed while it was stored`);
+}

@@ -1,0 +1,48 @@
+import type { Queryable } from "../db/session-pool.ts";
+import { KeysteadError } from "../errors.ts";
+import type { DesiredIntegration } from "./integration.ts";
+
+interface Circumstances {
+  readonly environment_alive: boolean | null;
+  readonly holder_id: string | null;
+  readonly holder_uid: string | null;
+  readonly holder_namespace: string | null;
+  readonly holder_name: string | null;
+}
+
+/** Why an integration could not be written, looked up after the fact, as `explainRefusedConnection` does. */
+export async function explainRefusedIntegration(
+  database: Queryable,
+  desired: DesiredIntegration,
+): Promise<KeysteadError> {
+  const [circumstances] = await database.query<Circumstances>(
+    `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
+            h.integration_id as holder_id, h.owner_uid as holder_uid,
+            h.owner_namespace as holder_namespace, h.owner_name as holder_name
+       from (select) as always
+       left join keystead.integrations h
+         on h.environment_id = $1 and h.unique_key = $2 and h.deleted_at is null`,
+    [desired.environmentId, desired.uniqueKey],
+  );
+  return reasonOf(desired, circumstances);
+}
+
+/** Pure. A row that nothing speaks against any more was changed by somebody else in between. */
+function reasonOf(desired: DesiredIntegration, found: Circumstances | undefined): KeysteadError {
+  const { environmentId, uniqueKey, owner } = desired;
+  if (!found?.environment_alive) {
+    return new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
+      details: { environmentId },
+    });
+  }
+  if (found.holder_id !== null && found.holder_uid !== owner.uid) {
+    const holder =
+      found.holder_uid === null
+        ? "one made over the API"
+        : `Integration ${found.holder_namespace}/${found.holder_name}`;
+    return new KeysteadError("integration_key_in_use", `the integration key ${uniqueKey} is in use by ${holder}`, {
+      details: { uniqueKey, holder: { id: found.holder_id, uid: found.holder_uid } },
+    });
+  }
+  return new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed while it was stored`);
+}

@@ -1,0 +1,57 @@
+import { uuidv7 } from "../crypto/uuid.ts";
+import { actorColumns } from "./audit.ts";
+import type { Vault } from "./context.ts";
+import type { Actor } from "./owner.ts";
+import type { SoftDeleted } from "./soft-deleted.ts";
+
+/**
+ * Makes the connection of a resource invisible to every read from the commit on; the row stays until its retention
+ * ends, so that it can be restored. Calling it again gives the same answer, so a crash after the commit loses nothing.
+ * `undefined`: nothing was ever stored for this resource. Rejects with a `database_*` error.
+ */
+export async function softDeleteConnection(
+  vault: Vault,
+  ownerUid: string,
+  actor: Actor,
+): Promise<SoftDeleted | undefined> {
+  const [deleted] = await vault.database.query<DeletedRow>(
+    `with deleted as (
+       update keystead.connections
+          set deleted_at = now(), deletion_id = $2, revision = revision + 1, resource_dirty_since = null
+        where owner_uid = $1 and deleted_at is null
+       returning environment_id, connection_row_id, deletion_id, deleted_at, revision
+     ),
+     audited as (
+       insert into keystead.audit_events (
+         environment_id, actor_kind, actor, field_manager, address,
+         action, target_kind, target_id, target_revision, deletion_id
+       )
+       select environment_id, $3, $4, $5, $6, 'connection.deleted', 'connection', connection_row_id, revision, deletion_id
+         from deleted
+     ),
+     found as (
+       select environment_id, connection_row_id, deletion_id, deleted_at from deleted
+       union all
+       select environment_id, connection_row_id, deletion_id, deleted_at
+         from keystead.connections
+        where owner_uid = $1 and deleted_at is not null
+     )
+     select * from found order by deleted_at desc limit 1`,
+    [ownerUid, uuidv7(), ...actorColumns(actor)],
+  );
+  if (!deleted) return undefined;
+  return {
+    id: deleted.connection_row_id,
+    environmentId: deleted.environment_id,
+    deletionId: deleted.deletion_id,
+    deletedAt: deleted.deleted_at,
+    connections: 1,
+  };
+}
+
+interface DeletedRow {
+  readonly environment_id: string;
+  readonly connection_row_id: string;
+  readonly deletion_id: string;
+  readonly deleted_at: Date;
+}

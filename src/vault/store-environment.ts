@@ -1,0 +1,120 @@
+import { KeysteadError } from "../errors.ts";
+import { recordAuditEvent } from "./audit.ts";
+import type { Vault } from "./context.ts";
+import { createEnvironment } from "./create-environment.ts";
+import { describeEnvironments } from "./describe-environments.ts";
+import { changedEnvironmentParts, environmentDigestsOf, plainVariables } from "./environment.ts";
+import type { DesiredEnvironment, EnvironmentDigests, EnvironmentState, StoredEnvironment } from "./environment.ts";
+import { sameSources } from "./owner.ts";
+import { readEnvironmentSecretKey } from "./read-environment-secret-key.ts";
+import { sealJson } from "./seal.ts";
+
+/** Without an expected revision the call may meet other writers: each time it loses, somebody else got on. */
+const ATTEMPTS = 3;
+
+/**
+ * Makes the row of an Environment resource say what the resource says. The first call creates environment and keys,
+ * later ones write only what differs, each in one transaction with its audit event; every call gives the secret key.
+ *
+ * Two processes that store one resource at once end with one row and one key. Rejects with `row_changed` (describe
+ * again), `environment_gone`, `json_not_canonical` or a `database_*` error.
+ */
+export async function storeEnvironment(vault: Vault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
+  const { owner, expectedRevision, variables } = desired;
+  for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
+    const state = (await describeEnvironments(vault, [owner.uid])).get(owner.uid);
+    if (expectedRevision !== undefined && expectedRevision !== state?.revision) break;
+    if (!state && variables === "unchanged") break;
+    const stored =
+      state === undefined && variables !== "unchanged"
+        ? await createEnvironment(vault, { ...desired, variables })
+        : state && (await updateEnvironment(vault, desired, state));
+    if (stored) return stored;
+  }
+  throw new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed since it was read`);
+}
+
+/** `undefined` when another process changed or deleted the row meanwhile. */
+async function updateEnvironment(
+  vault: Vault,
+  desired: DesiredEnvironment,
+  state: EnvironmentState,
+): Promise<StoredEnvironment | undefined> {
+  const digests = await environmentDigestsOf(vault, state.id, desired);
+  const changed = changedEnvironmentParts(state.digests, digests);
+  if (desired.variables === "unchanged" && changed.includes("declaration")) throw secretsNeeded(desired);
+  const isSettled = changed.length === 0 && sameSources(state.sources, desired.sources);
+  if (!isSettled && !(await writeChanges(vault, desired, state, digests, changed))) return undefined;
+  return {
+    ...state,
+    revision: state.revision + (changed.length > 0 ? 1 : 0),
+    retentionSeconds: desired.retentionSeconds,
+    digests: { ...digests, variables: digests.variables ?? state.digests.variables },
+    sources: desired.sources,
+    secretKey: await readEnvironmentSecretKey(vault, state.id),
+    changed: changed.length > 0,
+  };
+}
+
+async function writeChanges(
+  vault: Vault,
+  desired: DesiredEnvironment,
+  state: EnvironmentState,
+  digests: EnvironmentDigests,
+  changed: readonly string[],
+): Promise<boolean> {
+  const { id: environmentId } = state;
+  const revision = state.revision + (changed.length > 0 ? 1 : 0);
+  const sealed =
+    changed.includes("variables") && desired.variables !== "unchanged"
+      ? await sealJson(
+          vault,
+          { label: "environment.variables", environmentId, rowId: environmentId, revision },
+          plainVariables(desired.variables),
+        )
+      : null;
+  return vault.database.transaction(async (transaction) => {
+    const rows = await transaction.query(
+      `update keystead.environments
+          set variables_sealed = coalesce($3, variables_sealed),
+              variables_revision = case when $3::bytea is null then variables_revision else $4 end,
+              retention_seconds = $5,
+              declaration_digest = $6,
+              variables_digest = coalesce($7, variables_digest),
+              sources = $8,
+              revision = $4,
+              updated_at = case when revision = $4 then updated_at else now() end
+        where environment_id = $1 and revision = $2 and deleted_at is null
+        returning environment_id`,
+      [
+        environmentId,
+        state.revision,
+        sealed,
+        revision,
+        desired.retentionSeconds,
+        digests.declaration,
+        digests.variables ?? null,
+        JSON.stringify(desired.sources),
+      ],
+    );
+    if (rows.length === 0) return false;
+    if (changed.length > 0) {
+      await recordAuditEvent(transaction, {
+        environmentId,
+        actor: { kind: "resource", owner: desired.owner, fieldManager: desired.fieldManager },
+        action: "environment.updated",
+        targetId: environmentId,
+        targetRevision: revision,
+        fields: changed,
+      });
+    }
+    return true;
+  });
+}
+
+function secretsNeeded({ owner }: DesiredEnvironment): KeysteadError {
+  return new KeysteadError(
+    "row_changed",
+    `the variables of ${owner.namespace}/${owner.name} have to be read: what is stored was declared otherwise`,
+  );
+}
