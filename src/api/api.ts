@@ -1,0 +1,104 @@
+import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import type { Socket } from "node:net";
+import { KeysteadError, type ErrorCode } from "../errors.ts";
+import { listen, type ListenOptions } from "../telemetry/listen.ts";
+import { serveConnections } from "./connections.ts";
+import { answerPreflights } from "./cross-origin.ts";
+import { serveEnvironmentVariables } from "./environment-variables.ts";
+import { errorAnswer } from "./error-answer.ts";
+import { serveIntegrations } from "./integrations.ts";
+import * as limits from "./limits.ts";
+import { serveProbes } from "./probes.ts";
+import { refuse, type ApiDeps } from "./route.ts";
+
+/** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest. */
+export interface Api extends AsyncDisposable {
+  /** For tests that need no socket (`inject`). */
+  readonly app: FastifyInstance;
+  /** Opens the port and resolves with its number. @throws `port_in_use`, `address_unavailable` */
+  listen(options: ListenOptions): Promise<number>;
+}
+
+/**
+ * Builds the API; opens nothing yet. The framework's own logger stays off: with it, an object is made for each request
+ * even when no line is written.
+ */
+export function createApi(deps: ApiDeps): Api {
+  const sendRefusal = (reply: FastifyReply, thrown: unknown) => void reply.send(refuse(deps, reply, thrown));
+  const app = fastify({
+    logger: false,
+    bodyLimit: limits.BODY_BYTES,
+    requestTimeout: limits.REQUEST_TIMEOUT_MS,
+    keepAliveTimeout: limits.KEEP_ALIVE_MS,
+    http: {
+      maxHeaderSize: limits.HEADER_BYTES,
+      headersTimeout: limits.HEADERS_TIMEOUT_MS,
+      connectionsCheckingInterval: limits.TIMEOUT_CHECK_MS,
+    },
+    routerOptions: { maxParamLength: limits.PATH_PART_CHARACTERS },
+    exposeHeadRoutes: false,
+    // A request on a kept connection while the process ends is still answered, with `Connection: close`.
+    return503OnClosing: false,
+    frameworkErrors: (error, _request, reply) => sendRefusal(reply, error),
+    clientErrorHandler: answerBrokenRequest,
+  });
+  app.server.maxConnections = limits.CONNECTIONS;
+
+  app.setErrorHandler((error, _request, reply) => sendRefusal(reply, error));
+  app.setNotFoundHandler((_request, reply) => sendRefusal(reply, noSuchRoute()));
+  app.addHook("onRequest", (request, reply, next) => {
+    const length = request.headers["content-length"];
+    if (length !== undefined && Number(length) > limits.BODY_BYTES) {
+      // Node would read on to the end of the body to keep the connection.
+      reply.header("connection", "close");
+      next(new KeysteadError("body_too_large", "The body of the request is larger than 1 MiB."));
+    } else if (request.is404) {
+      // Before the body is parsed: what nobody takes need not be valid.
+      next(noSuchRoute());
+    } else {
+      next();
+    }
+  });
+
+  answerPreflights(app);
+  serveProbes(app, deps.readyz);
+  serveConnections(app, deps);
+  serveIntegrations(app, deps);
+  serveEnvironmentVariables(app, deps);
+
+  return {
+    app,
+    async listen(options) {
+      await app.ready();
+      return listen(app.server, options);
+    },
+    async [Symbol.asyncDispose]() {
+      const cutOff = setTimeout(() => app.server.closeAllConnections(), limits.DRAIN_MS);
+      await app.close();
+      clearTimeout(cutOff);
+    },
+  };
+}
+
+function noSuchRoute(): KeysteadError {
+  return new KeysteadError("not_found", "There is nothing at this path with this method.");
+}
+
+/** Codes of Node's HTTP parser that deserve more than "malformed". */
+const BROKEN: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  HPE_HEADER_OVERFLOW: ["headers_too_large", "The headers of the request are larger than 16 KiB."],
+  ERR_HTTP_REQUEST_TIMEOUT: ["request_timeout", "The request did not arrive in time."],
+};
+
+/** What is not even HTTP never becomes a request: the answer is written to the socket, which is then closed. */
+function answerBrokenRequest(error: NodeJS.ErrnoException, socket: Socket): void {
+  if (error.code === "ECONNRESET" || !socket.writable) {
+    socket.destroy();
+    return;
+  }
+  const [code, message] = BROKEN[error.code ?? ""] ?? ["malformed_request", "The request is not valid HTTP."];
+  const { status, body } = errorAnswer(new KeysteadError(code, message, { cause: error }));
+  socket.end(
+    `HTTP/1.1 ${status} Bad Request\r\ncontent-type: application/json; charset=utf-8\r\ncontent-length: ${Buffer.byteLength(body)}\r\nconnection: close\r\n\r\n${body}`,
+  );
+}

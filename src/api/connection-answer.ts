@@ -1,0 +1,72 @@
+import type { EndUser } from "../vault/connection.ts";
+import type { ConnectionSummary } from "../vault/connection-summary.ts";
+import type { ConnectionRecord } from "../vault/read-connection.ts";
+import { withoutRefreshTokens } from "./refresh-tokens.ts";
+
+/**
+ * The contract's full connection, as JSON text. Credentials and config stay the text that was decrypted: parsing them
+ * only to print them again would be the most expensive part of a read.
+ */
+export function connectionAnswer(connection: ConnectionRecord, options: { refreshToken: boolean }): string {
+  const config = connection.config.reveal();
+  const credentials = credentialsAnswer(connection);
+  const head = JSON.stringify({
+    id: connection.numericId,
+    connection_id: connection.connectionId,
+    provider_config_key: connection.providerConfigKey,
+    provider: connection.provider,
+    errors: [],
+    end_user: endUserAnswer(connection.endUser),
+    tags: connection.tags,
+    metadata: connection.metadata,
+    webhook_url_override: null,
+    created_at: instant(connection.createdAt),
+    updated_at: instant(connection.updatedAt),
+    last_fetched_at: null,
+  });
+  const shown = options.refreshToken ? (json: string) => json : withoutRefreshTokens;
+  return `${head.slice(0, -1)},"connection_config":${shown(config)},"credentials":${shown(credentials)}}`;
+}
+
+/** The contract's simple connections, as JSON text. */
+export function connectionsAnswer(connections: readonly ConnectionSummary[]): string {
+  return JSON.stringify({
+    connections: connections.map((connection) => ({
+      id: connection.numericId,
+      connection_id: connection.connectionId,
+      provider_config_key: connection.providerConfigKey,
+      provider: connection.provider,
+      errors: [],
+      end_user: endUserAnswer(connection.endUser),
+      tags: connection.tags,
+      metadata: connection.metadata,
+      created: instant(connection.createdAt),
+    })),
+  });
+}
+
+/** `{}` while there are none: the same as of a provider without credentials. */
+function credentialsAnswer({ credentials, credentialsType: type }: ConnectionRecord): string {
+  const json = credentials?.reveal() ?? "{}";
+  if (type === undefined) return json;
+  // A custom credential may have a member of that name, and two of one name would leave the choice to the reader.
+  if (json.includes('"type":')) return JSON.stringify({ ...JSON.parse(json), type });
+  return json === "{}" ? `{"type":"${type}"}` : `{"type":"${type}",${json.slice(1)}`;
+}
+
+/** Instants of rows end in `+00:00`, as a server of the contract prints them; only answers to a POST end in `Z`. */
+export function instant(date: Date): string {
+  return `${date.toISOString().slice(0, -1)}+00:00`;
+}
+
+function endUserAnswer(endUser: EndUser | null): object | null {
+  if (!endUser) return null;
+  const { organization } = endUser;
+  return {
+    id: endUser.id,
+    display_name: endUser.displayName ?? null,
+    email: endUser.email ?? null,
+    tags: endUser.tags ?? null,
+    organization: organization ? { id: organization.id, display_name: organization.displayName ?? null } : null,
+  };
+}

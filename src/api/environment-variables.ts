@@ -1,0 +1,18 @@
+import type { FastifyInstance } from "fastify";
+import { z } from "zod";
+import { readEnvironmentVariables } from "../vault/read-environment-variables.ts";
+import { unknownAccount } from "./authentication.ts";
+import { parseQuery } from "./request-schemas.ts";
+import { serveRead, type ApiDeps } from "./route.ts";
+
+const noQuery = z.strictObject({});
+
+/** `GET /environment-variables`: what `spec.variables` of the Environment holds, as a bare list. */
+export function serveEnvironmentVariables(app: FastifyInstance, deps: ApiDeps): void {
+  serveRead(app, deps, ["/environment-variables"], async (request, caller) => {
+    parseQuery(noQuery, request.query);
+    const result = await readEnvironmentVariables(deps.vault, caller);
+    if (result.kind === "unknown_key") throw unknownAccount();
+    return JSON.stringify(result.variables.map(({ name, value }) => ({ name, value: value.reveal() })));
+  });
+}
