@@ -141,6 +141,13 @@ export const VARIABLES = {
       default: "`10`",
       reason: "Writes are grouped, so few connections carry them; eight processes fit into Postgres's default of 100.",
     }),
+    preparedStatements: define("KEYSTEAD_DATABASE_PREPARED_STATEMENTS", flag(true), {
+      meaning: "Whether reads use named prepared statements.",
+      range: "`true` or `false`",
+      default: "`true`",
+      reason:
+        "Reads cost about a third more without; `false` is for a transaction-mode pooler that cannot carry them (PgBouncer before 1.21).",
+    }),
   },
   migration: {
     ownerUrl: define("KEYSTEAD_DATABASE_OWNER_URL", postgresUrl, {

@@ -35,6 +35,7 @@ const SECTIONS = {
   database: (env: ProcessEnvironment) => ({
     url: parse(env, VARIABLES.database.url),
     poolSize: parse(env, VARIABLES.database.poolSize),
+    preparedStatements: parse(env, VARIABLES.database.preparedStatements),
   }),
   migration: (env: ProcessEnvironment) => ({
     ownerUrl: parse(env, VARIABLES.migration.ownerUrl),
