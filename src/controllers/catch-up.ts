@@ -1,0 +1,61 @@
+import type { ObjectKey } from "../kube/object.ts";
+import type { WorkQueue } from "../kube/work-queue.ts";
+import type { Parsed } from "../resources/parse.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { Rows } from "./rows.ts";
+import type { KeysteadResource } from "./targets.ts";
+
+interface CatchUpKind {
+  readonly objects: { keys(): Iterable<ObjectKey>; get(key: ObjectKey): Parsed<KeysteadResource> | undefined };
+  readonly queue: WorkQueue;
+}
+
+interface CatchUpOptions {
+  /** Kinds that others refer to, each before those that refer to it. */
+  readonly parents: readonly CatchUpKind[];
+  readonly connections: CatchUpKind;
+  readonly rows: Rows;
+  readonly log: Log;
+  readonly signal: AbortSignal;
+  /** The parents have been looked at: from now on a row that appears wakes those that wait for it. */
+  parentsDone(): void;
+}
+
+/**
+ * Connections whose rows are loaded with one query: few enough to hold (about 1 KiB each) beside the work of a running
+ * catch-up, so many that 10,000 settled ones cost a dozen queries.
+ */
+const CHUNK = 1_000;
+
+/** The next chunk is loaded while this many still wait, so that the workers never do. */
+const REFILL_BELOW = 100;
+
+/**
+ * Gives every object that was there at the start one pass, behind all that change meanwhile. The rows are loaded ahead in
+ * chunks; where that fails, each pass asks for its own and waits out the trouble with back-off.
+ */
+export async function catchUp(options: CatchUpOptions): Promise<void> {
+  const { parents, connections, rows, log, signal } = options;
+  for (const { objects, queue } of parents) {
+    for (const key of objects.keys()) queue.add(key, "resync");
+    await queue.whenIdle();
+    if (signal.aborted) return;
+  }
+  options.parentsDone();
+
+  for (const chunk of chunksOf([...connections.objects.keys()])) {
+    await connections.queue.whenBelow(REFILL_BELOW);
+    if (signal.aborted) return;
+    try {
+      const found = chunk.map((key) => connections.objects.get(key)).filter((one) => one !== undefined);
+      await rows.prefetchConnections(found.map((one) => one.value));
+    } catch (error) {
+      log.warn({ error }, "The rows of the Connections could not be loaded ahead");
+    }
+    for (const key of chunk) connections.queue.add(key, "resync");
+  }
+}
+
+function* chunksOf(keys: readonly ObjectKey[]): Generator<readonly ObjectKey[]> {
+  for (let start = 0; start < keys.length; start += CHUNK) yield keys.slice(start, start + CHUNK);
+}

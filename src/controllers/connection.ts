@@ -1,0 +1,121 @@
+import { addFinalizer } from "../kube/finalizer.ts";
+import { type Connection, connectionIdOf } from "../resources/connection.ts";
+import { credentialOf } from "../resources/credentials.ts";
+import {
+  type ConnectionState,
+  connectionDigestsOf,
+  type DesiredConnection,
+  isSettledConnection,
+} from "../vault/connection.ts";
+import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
+import { storeConnection } from "../vault/store-connection.ts";
+import { assembleCredentials, type CredentialsIntegration, refuseMismatch } from "./credentials.ts";
+import { decide } from "./decide.ts";
+import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
+import { instantOf } from "./instant.ts";
+import { CONNECTION, FINALIZER } from "./kinds.ts";
+import { type Outcome, settled, stalled } from "./outcome.ts";
+import { findParents, type Parents } from "./parents.ts";
+import { release } from "./release.ts";
+
+/** Everything about the desired row that needs no Secret. */
+type Declared = Omit<DesiredConnection, "credentials" | "sources">;
+
+/**
+ * One pass over a Connection: its row says what its spec and its Secrets say. Where both did not change since they were
+ * stored, it makes no call to the API server and no write to the database.
+ */
+export async function reconcileConnection(
+  deps: ControllerDeps,
+  connection: Connection,
+  calls: CallOptions,
+): Promise<Outcome> {
+  const parents = await findParents(deps, connection);
+  if (parents.kind !== "parents") return parents;
+
+  const credential = credentialOf(connection.spec.credentials);
+  const integration = credentialsIntegration(parents);
+  const refused = credential && refuseMismatch(credential, integration);
+  if (refused) return refused;
+
+  const state = await deps.rows.connection(connection);
+  const declared = declare(deps, connection, parents, state);
+  const decision = await decide(
+    deps.secrets,
+    connection,
+    {
+      state,
+      row: (take, sources): DesiredConnection => ({
+        ...declared,
+        credentials: credential && (take ? assembleCredentials(credential, integration, take) : "unchanged"),
+        sources,
+      }),
+      digestsOf: (row) => connectionDigestsOf(deps.vault, row.environmentId, row),
+      isSettled: isSettledConnection,
+    },
+    calls,
+  );
+  if (decision.kind === "keep") return outcomeOf(decision.state);
+  if (decision.kind !== "write") return decision;
+
+  if (!connection.metadata.finalizers.includes(FINALIZER)) {
+    await addFinalizer(deps.client, CONNECTION, connection, FINALIZER, calls);
+  }
+  return outcomeOf(await storeConnection(deps.vault, decision.row));
+}
+
+/** Soft-deletes the row of a Connection that is being deleted and lets it go. */
+export function releaseConnection(
+  deps: ControllerDeps,
+  connection: Omit<Connection, "spec">,
+  calls: CallOptions,
+): Promise<Outcome> {
+  return release(deps, connection, { kind: CONNECTION, softDelete: softDeleteConnection }, calls);
+}
+
+function declare(
+  deps: ControllerDeps,
+  connection: Connection,
+  parents: Parents,
+  state: ConnectionState | undefined,
+): Declared {
+  const { spec } = connection;
+  return {
+    owner: ownerOf(deps, connection.metadata),
+    environmentId: parents.environmentId,
+    integrationId: parents.integrationId,
+    connectionId: connectionIdOf(connection),
+    ...(state && { expectedRevision: state.revision }),
+    // The app id comes from the Integration and is part of the credential, so a new one has to look like an edit.
+    declaration: { credentials: spec.credentials, appId: spec.credentials?.app && parents.integration.spec.appId },
+    config: spec.config ?? {},
+    metadata: spec.metadata,
+    tags: spec.tags ?? {},
+    endUser: spec.endUser,
+  };
+}
+
+function credentialsIntegration({ integration }: Parents): CredentialsIntegration {
+  return {
+    name: integration.metadata.name,
+    authMode: integration.spec.auth.mode,
+    appId: integration.spec.appId,
+  };
+}
+
+function outcomeOf(state: ConnectionState): Outcome {
+  if (state.credentialsType === undefined) {
+    return stalled(
+      "AuthorizationRequired",
+      "There are no credentials yet: nobody has authorized this connection. Give it spec.credentials.",
+    );
+  }
+  const { credentialsType, credentialsExpiresAt } = state;
+  return settled("The credentials are stored and served.", {
+    connectionId: state.id,
+    credentials: {
+      type: credentialsType,
+      ...(credentialsExpiresAt && { expiresAt: instantOf(credentialsExpiresAt) }),
+    },
+  });
+}

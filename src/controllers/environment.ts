@@ -1,0 +1,107 @@
+import { Secret } from "../crypto/secret.ts";
+import { addFinalizer } from "../kube/finalizer.ts";
+import { keyOf } from "../kube/object.ts";
+import { parseDuration } from "../resources/duration.ts";
+import type { Environment } from "../resources/environment.ts";
+import {
+  type DesiredEnvironment,
+  type EnvironmentState,
+  type EnvironmentVariable,
+  environmentDigestsOf,
+  isSettledEnvironment,
+  type StoredEnvironment,
+} from "../vault/environment.ts";
+import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
+import { storeEnvironment } from "../vault/store-environment.ts";
+import { decide } from "./decide.ts";
+import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
+import { deleteSecretsOf, keepSecret } from "./environment-secret.ts";
+import { instantOf } from "./instant.ts";
+import { ENVIRONMENT, FINALIZER, ROTATE_SECRET_KEY } from "./kinds.ts";
+import { type Outcome, settled } from "./outcome.ts";
+import { release } from "./release.ts";
+import type { SecretTaker } from "./secret-value.ts";
+
+/**
+ * One pass over an Environment: its row with keys and variables first, then the Secret that hands out the key, the
+ * status last. A crash in between is repaired by the next pass, since the Secret is always written from the database.
+ */
+export async function reconcileEnvironment(
+  deps: ControllerDeps,
+  environment: Environment,
+  calls: CallOptions,
+): Promise<Outcome> {
+  const state = await deps.rows.environment(environment);
+  const decision = await decide(
+    deps.secrets,
+    environment,
+    {
+      state,
+      row: (take, sources): DesiredEnvironment => ({
+        owner: ownerOf(deps, environment.metadata),
+        retentionSeconds: parseDuration(environment.spec.retention) / 1_000,
+        variables: take ? variablesOf(environment, take) : "unchanged",
+        declaration: { variables: environment.spec.variables },
+        sources,
+        rotationToken: environment.metadata.annotations[ROTATE_SECRET_KEY],
+        ...(state && { expectedRevision: state.revision }),
+      }),
+      digestsOf: (row) => environmentDigestsOf(deps.vault, state?.id ?? "", row),
+      isSettled: isSettledEnvironment,
+    },
+    calls,
+  );
+  if (decision.kind === "keep") return await publish(deps, environment, decision.state, calls);
+  if (decision.kind !== "write") return decision;
+
+  if (!environment.metadata.finalizers.includes(FINALIZER)) {
+    await addFinalizer(deps.client, ENVIRONMENT, environment, FINALIZER, calls);
+  }
+  return await publish(deps, environment, await storeEnvironment(deps.vault, decision.row), calls);
+}
+
+/** Ends the keys of an Environment and everything in it, takes the Secrets that were written for it away, and lets it go. */
+export function releaseEnvironment(
+  deps: ControllerDeps,
+  environment: Omit<Environment, "spec">,
+  calls: CallOptions,
+): Promise<Outcome> {
+  return release(
+    deps,
+    environment,
+    {
+      kind: ENVIRONMENT,
+      softDelete: softDeleteEnvironment,
+      cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, undefined, calls),
+    },
+    calls,
+  );
+}
+
+/** Hands out what is stored: those who wait for the row are told, the Secret is kept right, the status says the rest. */
+async function publish(
+  deps: ControllerDeps,
+  environment: Environment,
+  state: EnvironmentState | StoredEnvironment,
+  calls: CallOptions,
+): Promise<Outcome> {
+  if (deps.rows.learn(environment.metadata.uid, state.id)) deps.wakeDependents("Environment", keyOf(environment));
+  const refused = await keepSecret(deps, environment, state, calls);
+  if (refused) return refused;
+  return settled("The environment is stored and its keys are in its Secret.", {
+    environmentId: state.id,
+    publicKey: state.publicKey,
+    secretKey: {
+      fingerprint: state.secretKeyFingerprint,
+      issuedAt: instantOf(state.secretKeyIssuedAt),
+      ...(state.lastHandledRotation !== undefined && { lastHandledRotation: state.lastHandledRotation }),
+    },
+  });
+}
+
+function variablesOf(environment: Environment, take: SecretTaker): EnvironmentVariable[] {
+  return (environment.spec.variables ?? []).map(({ name, value = "", valueFrom }) => ({
+    name,
+    value: new Secret(valueFrom ? take.value(valueFrom.secretKeyRef) : value),
+  }));
+}

@@ -1,0 +1,106 @@
+import { addFinalizer } from "../kube/finalizer.ts";
+import { keyOf } from "../kube/object.ts";
+import type { Integration } from "../resources/integration.ts";
+import {
+  type DesiredIntegration,
+  type IntegrationState,
+  integrationDigestsOf,
+  isSettledIntegration,
+} from "../vault/integration.ts";
+import { softDeleteIntegration } from "../vault/soft-delete-integration.ts";
+import { storeIntegration } from "../vault/store-integration.ts";
+import { decide } from "./decide.ts";
+import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
+import { FINALIZER, INTEGRATION } from "./kinds.ts";
+import { type Outcome, settled } from "./outcome.ts";
+import { findEnvironment } from "./parents.ts";
+import { release } from "./release.ts";
+import type { SecretTaker } from "./secret-value.ts";
+
+type Declared = Omit<DesiredIntegration, "client" | "sources">;
+
+/** One pass over an Integration: its row says what its spec and the Secrets of its client say. */
+export async function reconcileIntegration(
+  deps: ControllerDeps,
+  integration: Integration,
+  calls: CallOptions,
+): Promise<Outcome> {
+  const environment = await findEnvironment(deps, integration);
+  if (environment.kind !== "environment") return environment;
+
+  const state = await deps.rows.integration(integration);
+  const declared = declare(deps, integration, environment.id, state);
+  const decision = await decide(
+    deps.secrets,
+    integration,
+    {
+      state,
+      row: (take, sources): DesiredIntegration => ({
+        ...declared,
+        client: hasClient(integration) ? (take ? assembleClient(integration, take) : "unchanged") : undefined,
+        sources,
+      }),
+      digestsOf: (row) => integrationDigestsOf(deps.vault, row.environmentId, row),
+      isSettled: isSettledIntegration,
+    },
+    calls,
+  );
+  if (decision.kind === "keep") return outcomeOf(deps, integration, decision.state);
+  if (decision.kind !== "write") return decision;
+
+  if (!integration.metadata.finalizers.includes(FINALIZER)) {
+    await addFinalizer(deps.client, INTEGRATION, integration, FINALIZER, calls);
+  }
+  return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
+}
+
+/** Soft-deletes an Integration with its connections and lets it go. */
+export function releaseIntegration(
+  deps: ControllerDeps,
+  integration: Omit<Integration, "spec">,
+  calls: CallOptions,
+): Promise<Outcome> {
+  return release(deps, integration, { kind: INTEGRATION, softDelete: softDeleteIntegration }, calls);
+}
+
+function declare(
+  deps: ControllerDeps,
+  integration: Integration,
+  environmentId: string,
+  state: IntegrationState | undefined,
+): Declared {
+  const { name } = integration.metadata;
+  const { provider, auth, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+  return {
+    owner: ownerOf(deps, integration.metadata),
+    environmentId,
+    uniqueKey: name,
+    provider: provider ?? name,
+    ...(state && { expectedRevision: state.revision }),
+    declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
+    settings: { auth, scopes: scopes ?? [] },
+  };
+}
+
+function hasClient(integration: Integration): boolean {
+  const { clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+  return [clientId, clientIdRef, clientSecretRef, appId, privateKeyRef].some((part) => part !== undefined);
+}
+
+/** The client in Nango's shape: the parts that were declared, and the scopes as one comma-separated string. */
+function assembleClient(integration: Integration, take: SecretTaker): NonNullable<DesiredIntegration["client"]> {
+  const { auth, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+  return {
+    type: auth.mode,
+    client_id: clientIdRef ? take.value(clientIdRef) : clientId,
+    client_secret: clientSecretRef && take.value(clientSecretRef),
+    scopes: scopes?.join(","),
+    app_id: appId,
+    private_key: privateKeyRef && take.value(privateKeyRef),
+  };
+}
+
+function outcomeOf(deps: ControllerDeps, integration: Integration, state: IntegrationState): Outcome {
+  if (deps.rows.learn(integration.metadata.uid, state.id)) deps.wakeDependents("Integration", keyOf(integration));
+  return settled("The integration is stored; connections can be made with it.", { integrationId: state.id });
+}

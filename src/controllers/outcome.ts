@@ -1,0 +1,52 @@
+import type { KeysteadError } from "../errors.ts";
+import { isNamespaceTerminating } from "../kube/api-error.ts";
+import type { Reason } from "../resources/reasons.ts";
+
+/** Fields of a resource's status beside `observedGeneration` and `conditions`, as far as a pass found them out. */
+export type StatusFields = Readonly<Record<string, unknown>>;
+
+/**
+ * How one pass over a resource ended. Everything that follows from an ending (conditions, requeue, event, metric) is
+ * decided from this value alone, so a reconcile never writes a condition or picks a delay itself.
+ */
+export type Outcome =
+  /** Stored and desired state agree. */
+  | { readonly kind: "settled"; readonly message: string; readonly fields: StatusFields }
+  /** `spec.suspend` is set: nothing was looked at or changed. */
+  | { readonly kind: "suspended" }
+  /** Something it refers to is not there yet; its appearance starts the next pass. */
+  | { readonly kind: "waiting"; readonly reason: Reason; readonly message: string }
+  /** Only an edit or a person helps. */
+  | { readonly kind: "stalled"; readonly reason: Reason; readonly message: string }
+  /** Temporary trouble, tried again with back-off. `reason` and `message` are there where its owner should read of it. */
+  | { readonly kind: "retry"; readonly cause: KeysteadError; readonly reason?: Reason; readonly message?: string }
+  /** The resource is gone or released: there is no status left to write. */
+  | { readonly kind: "gone" };
+
+export const settled = (message: string, fields: StatusFields): Outcome => ({ kind: "settled", message, fields });
+export const suspended = (): Outcome => ({ kind: "suspended" });
+export const waiting = (reason: Reason, message: string): Outcome => ({ kind: "waiting", reason, message });
+export const stalled = (reason: Reason, message: string): Outcome => ({ kind: "stalled", reason, message });
+export const gone = (): Outcome => ({ kind: "gone" });
+
+/**
+ * What a failed pass means for the resource. Errors that say nothing about the resource itself (API server busy, a row
+ * that changed meanwhile, a namespace on its way out) are retried without a word in its status.
+ */
+export function outcomeOfError(error: KeysteadError): Outcome {
+  const { code, message } = error;
+  if (code === "database_unavailable") {
+    return {
+      kind: "retry",
+      cause: error,
+      reason: "DatabaseUnavailable",
+      message: "The database cannot be reached. What is stored stays as it is, and this is tried again by itself.",
+    };
+  }
+  if (code === "connection_id_in_use") return stalled("ConnectionIdInUse", message);
+  if (code === "integration_key_in_use") return stalled("IntegrationKeyInUse", message);
+  if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
+    return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
+  }
+  return { kind: "retry", cause: error };
+}

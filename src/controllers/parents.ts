@@ -1,0 +1,88 @@
+import { objectKey } from "../kube/object.ts";
+import type { Connection } from "../resources/connection.ts";
+import type { Integration } from "../resources/integration.ts";
+import { matches } from "../resources/label-selector.ts";
+import type { ControllerDeps } from "./deps.ts";
+import { type Outcome, stalled, waiting } from "./outcome.ts";
+
+/** What a Connection belongs to, both stored already. */
+export interface Parents {
+  readonly kind: "parents";
+  readonly environmentId: string;
+  readonly integrationId: string;
+  readonly integration: Integration;
+}
+
+/** The row of the Environment that a resource belongs to, or what has to happen first. */
+export async function findEnvironment(
+  deps: ControllerDeps,
+  resource: {
+    readonly kind: string;
+    readonly metadata: { readonly namespace: string };
+    readonly spec: { readonly environmentRef: { readonly name: string } };
+  },
+): Promise<{ readonly kind: "environment"; readonly id: string } | Outcome> {
+  const { namespace } = resource.metadata;
+  const { name } = resource.spec.environmentRef;
+  const environment = deps.environments.get(objectKey(namespace, name));
+  if (!environment || environment.value.metadata.deletionTimestamp) {
+    return waiting(
+      "EnvironmentNotFound",
+      `Environment ${name} does not exist in namespace ${namespace}. Create it; this ${resource.kind} goes on by itself.`,
+    );
+  }
+  const id = await deps.rows.environmentId(environment.value);
+  if (id === undefined) {
+    return waiting(
+      "EnvironmentNotReady",
+      `Environment ${name} is not stored yet. Its own status says what it waits for.`,
+    );
+  }
+  return { kind: "environment", id };
+}
+
+/** Environment and Integration of a Connection, or the outcome that says which is missing or does not let it in. */
+export async function findParents(deps: ControllerDeps, connection: Connection): Promise<Parents | Outcome> {
+  const environment = await findEnvironment(deps, connection);
+  if (environment.kind !== "environment") return environment;
+
+  const { namespace } = connection.metadata;
+  const { name } = connection.spec.integrationRef;
+  const found = deps.integrations.get(objectKey(namespace, name));
+  if (!found || found.value.metadata.deletionTimestamp) {
+    return waiting(
+      "IntegrationNotFound",
+      `Integration ${name} does not exist in namespace ${namespace}. Create it; this Connection goes on by itself.`,
+    );
+  }
+  const integrationId = await deps.rows.integrationId(found.value);
+  if (!found.ok || integrationId === undefined) {
+    return waiting(
+      "IntegrationNotReady",
+      `Integration ${name} is not stored yet. Its own status says what it waits for.`,
+    );
+  }
+  const refused = refuseIntegration(found.value, connection);
+  return refused ?? { kind: "parents", environmentId: environment.id, integrationId, integration: found.value };
+}
+
+/** Whether the Integration lets the Connection in. Pure. */
+export function refuseIntegration(integration: Integration, connection: Connection): Outcome | undefined {
+  const { name } = integration.metadata;
+  const own = integration.spec.environmentRef.name;
+  const wanted = connection.spec.environmentRef.name;
+  if (own !== wanted) {
+    return stalled(
+      "EnvironmentMismatch",
+      `Integration ${name} belongs to Environment ${own} and this Connection to ${wanted}. Both have to be of one Environment.`,
+    );
+  }
+  const { allowedConnections } = integration.spec;
+  if (allowedConnections && !matches(allowedConnections, connection.metadata.labels)) {
+    return stalled(
+      "IntegrationForbidden",
+      `Integration ${name} does not allow this Connection: its labels do not match spec.allowedConnections. Whoever owns the Integration can change that.`,
+    );
+  }
+  return undefined;
+}

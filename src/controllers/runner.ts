@@ -1,0 +1,146 @@
+import { asKeysteadError } from "../errors.ts";
+import type { KubeClient } from "../kube/client.ts";
+import type { EventRecorder } from "../kube/event-recorder.ts";
+import type { ObjectKey } from "../kube/object.ts";
+import type { ResourceKind } from "../kube/resource-path.ts";
+import { patchStatus } from "../kube/status.ts";
+import type { Requeue, WorkTurn } from "../kube/work-queue.ts";
+import type { Parsed, Resource } from "../resources/parse.ts";
+import type { ReconcileMetrics } from "../telemetry/controller-metrics.ts";
+import type { Log } from "../telemetry/log.ts";
+import type { CallOptions } from "./deps.ts";
+import { gone, type Outcome, outcomeOfError, stalled, suspended } from "./outcome.ts";
+import { noticeOf, recordEvent } from "./notice.ts";
+import { type ResourceStatus, statusAfter } from "./status.ts";
+
+type AnyResource = Resource<string, { readonly suspend?: boolean | undefined }, ResourceStatus>;
+
+/** What one kind brings: where its objects are, and what to do with a valid one and with one that is being deleted. */
+export interface Reconciler<R extends AnyResource> {
+  readonly kind: ResourceKind;
+  readonly get: (key: ObjectKey) => Parsed<R> | undefined;
+  reconcile(resource: R, calls: CallOptions): Promise<Outcome>;
+  release(resource: Omit<R, "spec">, calls: CallOptions): Promise<Outcome>;
+}
+
+interface RunnerDeps {
+  readonly client: KubeClient;
+  readonly events: EventRecorder;
+  readonly metrics: ReconcileMetrics;
+  readonly log: Pick<Log, "warn">;
+  now(): Date;
+}
+
+/**
+ * How long a new resource may wait for another one before its status says so. What `kubectl apply -f folder/` creates
+ * arrives within this, in any order, and the status write that would be wrong a moment later is saved.
+ */
+const QUIET_WAIT_MS = 500;
+
+/** A stalled resource is looked at again in case what was in its way went without an event, such as a row of the API. */
+const SLOW_RETRY_MS = 300_000;
+
+export interface Runner {
+  /** One pass over a resource, for the work queue. Never throws. */
+  readonly run: (key: ObjectKey, signal: AbortSignal, turn: WorkTurn) => Promise<Requeue>;
+  /** Has to be called when the watch shows a new status of the resource. */
+  statusSeen(key: ObjectKey): void;
+}
+
+/** The one place that turns an outcome into status, event, metric and requeue. */
+export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler: Reconciler<R>): Runner {
+  /** New resources whose first wait is not told yet. */
+  const quiet = new Set<ObjectKey>();
+  /** Statuses written whose event has not come back: a pass in between must not write them a second time. */
+  const written = new Map<ObjectKey, { readonly uid: string; readonly status: ResourceStatus }>();
+
+  async function report(
+    resource: Omit<R, "spec">,
+    key: ObjectKey,
+    outcome: Outcome,
+    calls: CallOptions,
+  ): Promise<void> {
+    const { uid, generation } = resource.metadata;
+    const own = written.get(key);
+    const before = own?.uid === uid ? own.status : resource.status;
+    const after = statusAfter(before, outcome, generation, deps.now());
+    if (after === before) return;
+    await patchStatus(deps.client, reconciler.kind, resource, before, after, calls);
+    written.set(key, { uid, status: after });
+    const notice = noticeOf(before, after, outcome);
+    if (notice) recordEvent(deps.events, reconciler.kind, resource, notice);
+  }
+
+  async function pass(found: Parsed<R>, calls: CallOptions): Promise<Outcome> {
+    try {
+      if (found.value.metadata.deletionTimestamp) return await reconciler.release(found.value, calls);
+      if (!found.ok) return stalled("InvalidSpec", found.message);
+      if (found.value.spec.suspend) return suspended();
+      return await reconciler.reconcile(found.value, calls);
+    } catch (thrown) {
+      return outcomeOfError(asKeysteadError(thrown));
+    }
+  }
+
+  async function passAndReport(key: ObjectKey, calls: CallOptions): Promise<{ outcome: Outcome; requeue: Requeue }> {
+    const found = reconciler.get(key);
+    if (!found) {
+      quiet.delete(key);
+      written.delete(key);
+      return { outcome: gone(), requeue: { kind: "done" } };
+    }
+    const outcome = await pass(found, calls);
+    if (outcome.kind === "waiting" && !found.value.status.conditions && !quiet.has(key)) {
+      quiet.add(key);
+      return { outcome, requeue: { kind: "after", ms: QUIET_WAIT_MS } };
+    }
+    quiet.delete(key);
+    try {
+      await report(found.value, key, outcome, calls);
+    } catch (thrown) {
+      const failed = outcomeOfError(asKeysteadError(thrown));
+      // A status that could not be written is all that failed, so there is no use in another attempt to write one.
+      return { outcome: failed, requeue: { kind: "backoff" } };
+    }
+    return { outcome, requeue: requeueOf(outcome) };
+  }
+
+  return {
+    async run(key, signal, turn) {
+      const finished = deps.metrics.started();
+      const { outcome, requeue } = await passAndReport(key, {
+        signal,
+        // What somebody waits for passes the calls of a catch-up.
+        priority: turn.priority === "changed" ? "urgent" : "normal",
+      });
+      if (outcome.kind === "retry") {
+        deps.log.warn({ error: outcome.cause, kind: reconciler.kind.kind, key }, "A pass failed and is tried again");
+      }
+      finished(resultOf(outcome, requeue), outcome.kind === "stalled");
+      return requeue;
+    },
+    statusSeen(key) {
+      written.delete(key);
+    },
+  };
+}
+
+function requeueOf(outcome: Outcome): Requeue {
+  switch (outcome.kind) {
+    case "settled":
+    case "suspended":
+    case "gone":
+      return { kind: "done" };
+    case "waiting":
+    case "stalled":
+      // Subtracting the jitter keeps the promise of five minutes.
+      return { kind: "after", ms: SLOW_RETRY_MS * (1 - Math.random() / 5) };
+    case "retry":
+      return { kind: "backoff" };
+  }
+}
+
+function resultOf(outcome: Outcome, requeue: Requeue): "success" | "requeue_after" | "error" {
+  if (outcome.kind === "retry") return "error";
+  return requeue.kind === "after" ? "requeue_after" : "success";
+}

@@ -1,0 +1,57 @@
+import type { KubeClient } from "../kube/client.ts";
+import type { KubeObject, ObjectKey } from "../kube/object.ts";
+import { splitKey } from "../kube/object.ts";
+import { type Reflector, startReflector } from "../kube/reflector.ts";
+import type { ReflectorMetrics } from "../kube/reflector-position.ts";
+import type { ReflectorHandler } from "../kube/reflector-store.ts";
+import type { ResourceKind } from "../kube/resource-path.ts";
+import type { Log } from "../telemetry/log.ts";
+
+interface WatchOptions<T> {
+  readonly client: KubeClient;
+  readonly kind: ResourceKind;
+  /** None: the whole cluster, with one watch. */
+  readonly namespaces: readonly string[];
+  readonly metadataOnly?: boolean;
+  keep(object: KubeObject): T | undefined;
+  readonly handler: ReflectorHandler<T>;
+  readonly metrics: ReflectorMetrics;
+  readonly log: Log;
+}
+
+/** The objects of one kind in all namespaces that are watched. */
+export interface Watched<T> extends AsyncDisposable {
+  get(key: ObjectKey): T | undefined;
+  keys(): Iterable<ObjectKey>;
+  /** Resolves when the first list of every namespace is complete. */
+  readonly synced: Promise<void>;
+  /** Why the watch cannot be relied on any more, at `now` (`performance.now()`), if so. */
+  unhealthy(now: number): string | undefined;
+}
+
+/** Watches one kind: with one reflector for the cluster, or with one for each namespace where only those may be read. */
+export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watched<T> {
+  const scopes: readonly (string | undefined)[] = namespaces.length === 0 ? [undefined] : namespaces;
+  const reflectors = new Map<string | undefined, Reflector<T>>(
+    scopes.map((namespace) => [namespace, startReflector({ ...options, namespace })]),
+  );
+  const clusterWide = reflectors.get(undefined);
+  const all = [...reflectors.values()];
+  return {
+    get: (key) => (clusterWide ?? reflectors.get(splitKey(key).namespace))?.get(key),
+    *keys() {
+      for (const reflector of all) yield* reflector.keys();
+    },
+    synced: Promise.all(all.map((reflector) => reflector.synced)).then(() => undefined),
+    unhealthy(now) {
+      for (const reflector of all) {
+        const health = reflector.health(now);
+        if (!health.ok) return health.reason;
+      }
+      return undefined;
+    },
+    async [Symbol.asyncDispose]() {
+      await Promise.all(all.map((reflector) => reflector[Symbol.asyncDispose]()));
+    },
+  };
+}
