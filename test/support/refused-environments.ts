@@ -1,0 +1,110 @@
+import { REF, type Refused, type Spec, escapes } from "./manifest-case.ts";
+
+const DURATION = "must be a duration from 1h to 3660d";
+const durations: readonly Refused[] = (
+  [
+    ["1ns", "far below the least, and finer than anything here works"],
+    ["99999999h", "would overflow Go's durations"],
+    ["1h1", "a number without a unit"],
+    ["-1h", "a sign"],
+    ["", "empty"],
+    ["31", "no unit"],
+    ["31D", "an upper-case unit"],
+    ["1.5d", "a fraction of a day"],
+    ["12h1d", "days after hours"],
+    [" 31d", "a blank"],
+    ["59m59.999s", "a millisecond under the least"],
+    ["3660d1ms", "a millisecond over the most"],
+    ["\u0663\u0661d", "digits of another script"],
+    ["P31D", "an ISO 8601 duration"],
+    ["1h1h1h1h1h1h1h1h1h1h1h1h1h1h1h1h1h1h", "longer than any duration has to be"],
+  ] as const
+).map(([retention, why]) => ({
+  kind: "Environment",
+  why: `retention ${JSON.stringify(retention)}: ${why}`,
+  change: { retention },
+  field: "spec.retention",
+  says: retention.length > 32 ? "32" : DURATION,
+  bad: 32,
+}));
+
+const variables = (list: readonly unknown[]): Spec => ({ variables: list });
+/** Environments that nobody should be able to store. */
+export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
+  {
+    kind: "Environment",
+    why: "a retention that is a number in YAML",
+    change: { retention: 31 },
+    field: "spec.retention",
+    says: "string",
+    bad: 32,
+  },
+  ...durations,
+  ...escapes("Environment", "spec.secretName", (secretName) => ({ secretName })),
+  {
+    kind: "Environment",
+    why: "a Secret name of 254 characters",
+    change: { secretName: "a".repeat(254) },
+    field: "spec.secretName",
+    says: "253",
+  },
+  {
+    kind: "Environment",
+    why: "one variable twice: which of the two would be read?",
+    change: variables([
+      { name: "REGION", value: "eu" },
+      { name: "REGION", value: "us" },
+    ]),
+    field: "spec.variables",
+    says: "",
+  },
+  {
+    kind: "Environment",
+    why: "a variable whose name no shell can hold",
+    change: variables([{ name: "1ST", value: "x" }]),
+    field: "spec.variables[0].name",
+    says: "must be the name of a variable",
+  },
+  {
+    kind: "Environment",
+    why: "a variable with two values",
+    change: variables([{ name: "A", value: "x", valueFrom: { secretKeyRef: REF } }]),
+    field: "spec.variables[0]",
+    says: "exactly one of value and valueFrom",
+  },
+  {
+    kind: "Environment",
+    why: "a variable without a value",
+    change: variables([{ name: "A" }]),
+    field: "spec.variables[0]",
+    says: "exactly one of value and valueFrom",
+  },
+  {
+    kind: "Environment",
+    why: "a variable with a NUL, which ends it in every C program",
+    change: variables([{ name: "A", value: "x\0y" }]),
+    field: "spec.variables[0].value",
+    says: "control characters",
+  },
+  {
+    kind: "Environment",
+    why: "a variable of 4,097 characters",
+    change: variables([{ name: "A", value: "x".repeat(4_097) }]),
+    field: "spec.variables[0].value",
+    says: "4096",
+  },
+  {
+    kind: "Environment",
+    why: "129 variables",
+    change: variables(Array.from({ length: 129 }, (_, index) => ({ name: `A${index}`, value: "x" }))),
+    field: "spec.variables",
+    says: "128",
+  },
+  {
+    kind: "Environment",
+    why: "a number as the value of a variable",
+    change: variables([{ name: "A", value: 1 }]),
+    field: "spec.variables[0].value",
+    says: "string",
+  },
+];
