@@ -1,3 +1,6 @@
+import { mkdirSync } from "node:fs";
+import { join } from "node:path";
+import { KeysteadError } from "../src/errors.ts";
 import { startChild } from "./child-process.ts";
 import type { Child, ChildOptions } from "./child-process.ts";
 import { startGuardian } from "./guardian.ts";
@@ -18,12 +21,15 @@ interface Running {
 }
 
 /**
- * @param directory holds the record of processes and their logs.
+ * @param directory holds the record of processes, and their logs in `logs/`.
  * @param scratch whether nobody needs the directory once this process is gone: the guardian then removes it.
  */
 export function createChildProcesses(directory: string, scratch = false): ChildProcesses {
+  const logs = join(directory, "logs");
+  mkdirSync(logs, { recursive: true, mode: 0o700 });
   const guardian = startGuardian(scratch ? directory : "");
   const running = new Map<Child, Running>();
+  let closed = false;
   const record = (): void => {
     const recorded = [...running.values()].map((entry) => entry.recorded);
     writeRecord(
@@ -44,7 +50,10 @@ export function createChildProcesses(directory: string, scratch = false): ChildP
 
   return {
     start(options) {
-      const child = startChild(directory, options);
+      // A start that goes on in the background after the end was decided must not leave a child behind.
+      if (closed)
+        throw new KeysteadError("part_failed", `${options.name} is not started any more: everything is being ended.`);
+      const child = startChild(logs, options);
       const { name, stopSignal = "SIGTERM", stopPhase = 0 } = options;
       const identity = identify(child.pid);
       running.set(child, { phase: stopPhase, recorded: identity && { ...identity, name, stopSignal } });
@@ -54,6 +63,7 @@ export function createChildProcesses(directory: string, scratch = false): ChildP
       return child;
     },
     async [Symbol.asyncDispose]() {
+      closed = true;
       while (running.size > 0) {
         const last = Math.max(...[...running.values()].map((entry) => entry.phase));
         const children = [...running].filter(([, entry]) => entry.phase === last);

@@ -46,7 +46,7 @@ export async function startPostgres(options: PostgresOptions): Promise<Postgres>
   mkdirSync(options.directory, { recursive: true, mode: 0o700 });
   const cluster: Cluster = {
     data: join(options.directory, "data"),
-    password: readOrMakePassword(join(options.directory, "superuser-password")),
+    password: keptPassword(join(options.directory, "superuser-password")),
     programs,
     user,
   };
@@ -71,7 +71,8 @@ interface Cluster {
   readonly user: SystemUser | undefined;
 }
 
-function readOrMakePassword(path: string): string {
+/** The password in the file; a random one on the first call. */
+export function keptPassword(path: string): string {
   const kept = readText(path);
   if (kept !== undefined) return kept;
   const password = randomBytes(24).toString("base64url");

@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Client } from "pg";
 import { inject } from "vitest";
 import { Secret } from "../../src/crypto/secret.ts";
@@ -59,7 +59,11 @@ export function kubectl(args: readonly string[], options: { stdin?: string } = {
     const child = execFile(
       join(binaries, "kubectl"),
       ["--kubeconfig", kubeconfig, ...args],
-      { maxBuffer: 256 * 1024 * 1024 },
+      // kubectl remembers each cluster it meets in the home folder, and every run is a new one.
+      {
+        env: { ...process.env, KUBECACHEDIR: join(dirname(kubeconfig), "kubectl-cache") },
+        maxBuffer: 256 * 1024 * 1024,
+      },
       (error, stdout, stderr) => {
         if (error)
           reject(new KeysteadError("internal_error", `kubectl ${args.join(" ")}: ${stderr.trim()}`, { cause: error }));
