@@ -5,7 +5,7 @@ import { endpointUrl, line, textMap } from "./field.ts";
 /** Nango's names for how a provider authenticates, as far as a Connection can be declared for it. */
 const AUTH_MODES = ["OAUTH2", "OAUTH2_CC", "OAUTH1", "API_KEY", "BASIC", "APP", "JWT", "CUSTOM", "NONE"] as const;
 
-/** Extra parameters of a request to the provider. */
+/** Extra parameters of a request to the provider. An empty value is one: some providers want `prompt=`. */
 function parameters(description: string) {
   return textMap(
     32,
@@ -14,7 +14,11 @@ function parameters(description: string) {
   ).describe(description);
 }
 
-/** How the provider authenticates, written out. Stored and shown by the API; no URL of it is called in this version. */
+/**
+ * How the provider authenticates, written out. Stored and shown by the API; no URL of it is called in this version.
+ * No field but `mode` has a default: absent has to stay distinguishable from a value that somebody chose, because a
+ * catalogue of providers will fill in what is absent.
+ */
 export const auth = z.object({
   mode: z
     .enum(AUTH_MODES)
@@ -42,5 +46,7 @@ export const auth = z.object({
     .describe("How long before its end a token counts as ended, such as 15m. From 0s to 24h."),
 });
 
+/** `spec.auth` as parsed. Every field but `mode` may be absent: then the provider has no say in it. */
 export type Auth = z.output<typeof auth>;
+/** How a provider authenticates; what kind of credentials a Connection may give depends on it. */
 export type AuthMode = Auth["mode"];

@@ -30,6 +30,7 @@ const tags = textMap(
   line(255),
 );
 
+/** Nobody's address is checked by sending anything, so the pattern only keeps out what is plainly none. */
 const endUser = z
   .object({
     id: line(255).describe("Id of the person or account in your application."),
@@ -55,6 +56,8 @@ export const connectionSpec = withRules(
       "Integration",
       "The Integration it is a connection of, which has to be of the same Environment. It cannot be changed.",
     ),
+    // No default in the schema, which cannot copy the name; it stays empty where the name is meant, and can stay so for
+    // good, because adding it later would change the id under which applications know the connection.
     connectionId: connectionId
       .optional()
       .describe(
@@ -65,18 +68,21 @@ export const connectionSpec = withRules(
       .describe(
         "The credential: exactly one of apiKey, basic, oauth2, oauth2ClientCredentials, app, jwt and custom. Every secret value is a reference to a key of a Secret in the same namespace; a change of that Secret is stored at once. Left out: the connection waits for a person to authorize it.",
       ),
+    // Free-form like their counterparts in Nango, whose values may nest.
     config: freeForm(
       "Settings that go with the credential, such as {subdomain: acme}; connection_config in the API. Stored encrypted.",
     ).optional(),
     metadata: freeForm(
       "Free data of your application, metadata in the API. While it is declared here the API cannot change it. Not a place for secrets: it is not encrypted.",
     ).optional(),
+    // Flat, short and bounded: they go into an index.
     tags: tags
       .optional()
       .describe(
         "Short labels by which the API lists connections, such as {team: sales}, at most 64. Keys are at most 64 lower-case letters, digits, '_', '.', '/' and '-', values at most 255 characters.",
       ),
     endUser: endUser.optional(),
+    // No default, as on Environment.
     suspend: z
       .boolean()
       .optional()
@@ -99,7 +105,9 @@ export const connectionStatus = commonStatus.extend({
     .describe("What is known of the stored credential without reading it."),
 });
 
+/** See {@link resourceParser}. */
 export const parseConnection = resourceParser("Connection", connectionSpec, connectionStatus);
+/** A Connection with a valid spec. */
 export type Connection = Extract<ReturnType<typeof parseConnection>, { ok: true }>["value"];
 
 /** `spec.credentials` as written: exactly one of its fields is there. */

@@ -32,6 +32,7 @@ interface Definition {
   readonly columns: readonly Column[];
 }
 
+/** The first two columns of each kind: whether all is well, and the word to look up if not. */
 const READY: readonly Column[] = [
   {
     name: "Ready",
@@ -45,6 +46,7 @@ const READY: readonly Column[] = [
   },
 ];
 
+/** Wide, because a sentence would push the age off most terminals. */
 const MESSAGE: Column = {
   name: "Message",
   path: '.status.conditions[?(@.type=="Ready")].message',
@@ -59,6 +61,11 @@ const AGE: Column = {
   type: "date",
 };
 
+/**
+ * The three kinds in the order in which a user meets them, which is the order of the stream of `keystead crds`. Only what
+ * belongs to one namespace can be referred to, so all are namespaced. Selectable fields are the immutable references:
+ * the API server filters by them in lists and watches.
+ */
 const DEFINITIONS: readonly Definition[] = [
   {
     names: ENVIRONMENT,
@@ -69,6 +76,7 @@ const DEFINITIONS: readonly Definition[] = [
     specDescription: "What is wanted. Everything has a default.",
     specOptional: true,
     status: environmentStatus,
+    // The only rule about a name: 253 characters less those of "-keystead".
     rules: [
       {
         rule: "has(self.spec.secretName) || size(self.metadata.name) <= 244",
@@ -161,6 +169,7 @@ function customResourceDefinition(definition: Definition): StructuralSchema {
         plural,
         singular: kind.toLowerCase(),
         shortNames: [definition.shortName],
+        // `kubectl get keystead` lists all three.
         categories: ["keystead"],
       },
       scope: "Namespaced",
@@ -174,6 +183,7 @@ function version(definition: Definition): StructuralSchema {
     name: definition.names.version,
     served: true,
     storage: true,
+    // Status is written apart from the spec: a controller that may patch only the status can never change what is wanted.
     subresources: { status: {} },
     ...(definition.selectableFields.length > 0 && {
       selectableFields: definition.selectableFields.map((jsonPath) => ({ jsonPath })),
@@ -197,6 +207,7 @@ function rootSchema({ description, spec, specDescription, specOptional, status, 
     properties: {
       apiVersion: { description: "Group and version of the schema.", type: "string" },
       kind: { description: "Kind of the object.", type: "string" },
+      // Kubernetes fills this in and allows no description of it here.
       metadata: { type: "object" },
       spec: {
         ...structuralSchema(spec),
@@ -206,6 +217,7 @@ function rootSchema({ description, spec, specDescription, specOptional, status, 
       status: {
         ...structuralSchema(status),
         description: "What the controller found. Written by it alone.",
+        // On the object as well as on the field: a default inside an absent object is never applied.
         default: { observedGeneration: -1 },
       },
     },

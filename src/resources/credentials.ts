@@ -19,12 +19,15 @@ const apiKey = z
   .object({ apiKeyRef: secretKeyRef("Where the API key is.") })
   .describe("An API key, such as {apiKeyRef: {name: acme, key: token}}. Served as {type: API_KEY, apiKey}.");
 
+/** The user name may be empty, as in Nango: some APIs only look at the password. */
 const basic = withRules(
   z.object({
     username: line(1_024, 0)
       .optional()
       .describe("The user name, written out. Exactly one of username and usernameRef."),
     usernameRef: secretKeyRef("Where the user name is, if it is not to be read here.").optional(),
+    // Required, although some APIs take a key for a user name and no password: leaving it out would look like a slip of
+    // the pen far more often. Such an API is one of apiKey.
     passwordRef: secretKeyRef("Where the password is."),
   }),
   oneOf("exactly", ["username", "usernameRef"]),
@@ -57,6 +60,7 @@ const oauth2ClientCredentials = withRules(
   "A client of its own for the client credentials grant, such as {clientId: acme, clientSecretRef: {name: acme, key: secret}}. Served as {type: OAUTH2_CC, client_id, client_secret}.",
 );
 
+/** Ids of installations are numbers at GitHub and letters elsewhere; text never loses a digit on its way through JSON. */
 const app = z
   .object({
     installationId: withRules(
@@ -78,6 +82,7 @@ const jwt = z
     "A private key that signs tokens, such as {privateKeyRef: {name: acme, key: pem}, keyId: k1, claims: {iss: acme}}. Served as {type: JWT}.",
   );
 
+/** The one reference without a key: whoever may write the Secret decides which fields the credential has. */
 const custom = z
   .object({
     secretRef: z
@@ -91,7 +96,10 @@ const custom = z
     "Fields of any name: every key of the Secret {secretRef: {name: acme}}. Served as they are, beside {type: CUSTOM}.",
   );
 
-/** The seven ways to give a credential, of which a Connection has at most one. */
+/**
+ * The seven ways to give a credential, of which a Connection has at most one. Properties and a counting rule instead of a `type` field:
+ * `kubectl explain` then shows for each way just the fields that belong to it.
+ */
 export const credentials = withRules(
   z.object({
     apiKey: apiKey.optional(),
@@ -124,6 +132,7 @@ export const CREDENTIALS_TYPE = {
   custom: "CUSTOM",
 } as const satisfies Record<Credential["kind"], string>;
 
+/** The value of `type` in a stored and served credential. */
 export type CredentialsType = (typeof CREDENTIALS_TYPE)[Credential["kind"]];
 
 /** The one way that is given, or undefined for a Connection that waits for a person to authorize it. */

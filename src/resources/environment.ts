@@ -30,16 +30,20 @@ const variable = withRules(
 
 /** `spec` of an Environment. */
 export const environmentSpec = z.object({
+  // Can be changed: a new name is one of the two ways out of SecretNotOwned.
   secretName: objectName
     .optional()
     .describe(
       "Name of the Secret that the controller writes and owns; <name of the Environment>-keystead if left out. It holds KEYSTEAD_SECRET_KEY, KEYSTEAD_PUBLIC_KEY and KEYSTEAD_HOST, made for envFrom. A Secret that exists and belongs to somebody else is never touched: the Environment is then Stalled with SecretNotOwned.",
     ),
+  // An hour is what a person needs to notice a wrong delete; ten years is longer than any backup that could bring the
+  // rows back, and far from where milliseconds stop being exact.
   retention: durationBetween("1h", "3660d")
     .default("31d")
     .describe(
       "How long something deleted can be restored before it is erased for good, from 1h to 3660d, such as 31d, 36h or 1h30m. 31d if left out.",
     ),
+  // A map by name, so that a server-side apply owns single variables: two teams can declare one each.
   variables: z
     .array(variable)
     .max(128)
@@ -53,6 +57,7 @@ export const environmentSpec = z.object({
       "x-kubernetes-list-type": "map",
       "x-kubernetes-list-map-keys": ["name"],
     }),
+  // No default: `suspend: false` in every object that was ever stored would show up in every diff and say nothing.
   suspend: z
     .boolean()
     .optional()
@@ -76,7 +81,8 @@ export const environmentStatus = commonStatus.extend({
       issuedAt: instant("When the key was made."),
       lastHandledRotation: z
         .string()
-        .max(512)
+        // As long as an annotation can be: a token that nobody would write must not make the status unwritable.
+        .max(262_144)
         .optional()
         .describe("The last value of the annotation keystead.dev/rotate-secret-key that counts as handled."),
     })
@@ -84,7 +90,9 @@ export const environmentStatus = commonStatus.extend({
     .describe("The secret key that is in the Secret."),
 });
 
+/** See {@link resourceParser}. */
 export const parseEnvironment = resourceParser("Environment", environmentSpec, environmentStatus);
+/** An Environment with a valid spec, defaults filled in. */
 export type Environment = Extract<ReturnType<typeof parseEnvironment>, { ok: true }>["value"];
 
 /** Name of the Secret that the controller writes for an Environment. */

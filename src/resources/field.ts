@@ -13,6 +13,10 @@ export const MAX_JSON_LENGTH = 65_536;
 /** How deep a free-form object may nest; Nango's own metadata is two or three levels deep. */
 export const MAX_JSON_DEPTH = 16;
 
+/** Entries at the top of a free-form object: the one limit that the API server can check itself. */
+const MAX_JSON_KEYS = 256;
+
+/** RFC 1123, as Kubernetes reads it: no length of its own for a label, 253 characters for the whole. */
 const DNS_LABEL = "[a-z0-9](?:[-a-z0-9]*[a-z0-9])?";
 const DNS_SUBDOMAIN = new RegExp(`^${DNS_LABEL}(?:[.]${DNS_LABEL})*$`);
 
@@ -28,6 +32,7 @@ export const objectName = withRules(
   ),
 );
 
+/** As Kubernetes checks the keys of a Secret. A key in `..` form is how the kubelet marks its own files in a volume. */
 const secretKey = withRules(
   z.string().max(253),
   matches(
@@ -36,7 +41,10 @@ const secretKey = withRules(
   ),
 );
 
-/** Reference to another resource of ours by name. Replaced as a whole by a server-side apply. */
+/**
+ * Reference to another resource of ours by name. Atomic: a server-side apply replaces it as a whole, so two appliers
+ * never end up with one half each. There is no field for a namespace, on purpose.
+ */
 export function reference(kind: string, description: string) {
   return z
     .object({ name: objectName.describe(`Name of the ${kind}, which has to be in the same namespace.`) })
@@ -122,20 +130,14 @@ export function textMap(maxEntries: number, { max, pattern, allowed }: MapKeys, 
 export function freeForm(description: string) {
   return z
     .custom<JsonObject>(isJsonObject, "must be an object")
-    .check(
-      z.refine((value) => fits(value, MAX_JSON_DEPTH), {
-        message: `must nest at most ${MAX_JSON_DEPTH} deep and hold no NUL character and no key __proto__`,
-        abort: true,
-      }),
-      z.refine(
-        (value) => JSON.stringify(value).length <= MAX_JSON_LENGTH,
-        `must be at most ${MAX_JSON_LENGTH} characters of JSON`,
-      ),
-    )
+    .check(({ value, issues }) => {
+      const message = complaintAbout(value, MAX_JSON_DEPTH) ?? complaintAboutSize(value);
+      if (message !== undefined) issues.push({ code: "custom", message, input: value });
+    })
     .meta({
       description: `${description} At most ${MAX_JSON_LENGTH / 1_024} KiB as JSON, nested at most ${MAX_JSON_DEPTH} deep.`,
       type: "object",
-      maxProperties: 256,
+      maxProperties: MAX_JSON_KEYS,
       "x-kubernetes-preserve-unknown-fields": true,
     });
 }
@@ -145,18 +147,35 @@ function isJsonObject(value: unknown): value is JsonObject {
 }
 
 /** Recursion ends at `depth`, so an object that nests 100,000 deep is refused before it can exhaust the stack. */
-function fits(value: unknown, depth: number): boolean {
-  if (typeof value === "string") return !value.includes("\0");
-  if (typeof value !== "object" || value === null) return true;
-  if (depth === 0) return false;
-  return Object.entries(value).every(
-    ([key, inner]) => key !== "__proto__" && !key.includes("\0") && fits(inner, depth - 1),
-  );
+function complaintAbout(value: unknown, depth: number): string | undefined {
+  if (typeof value === "string") return value.includes("\0") ? "must not hold a NUL character" : undefined;
+  // The API server keeps 64-bit integers, JavaScript rounds them: storing 9007199254740992 for ...993 would be a lie.
+  if (typeof value === "number" && Number.isInteger(value) && !Number.isSafeInteger(value)) {
+    return "must not hold an integer beyond 2^53: write it as text";
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  if (depth === 0) return `must nest at most ${MAX_JSON_DEPTH} deep`;
+  for (const [key, inner] of Object.entries(value)) {
+    if (key === "__proto__") return "must not have a key __proto__";
+    const complaint = complaintAbout(key, depth) ?? complaintAbout(inner, depth - 1);
+    if (complaint !== undefined) return complaint;
+  }
+  return undefined;
+}
+
+function complaintAboutSize(value: JsonObject): string | undefined {
+  if (Object.keys(value).length > MAX_JSON_KEYS) return `must have at most ${MAX_JSON_KEYS} entries`;
+  if (JSON.stringify(value).length > MAX_JSON_LENGTH) return `must be at most ${MAX_JSON_LENGTH} characters of JSON`;
+  return undefined;
 }
 
 /** Hosts that plain http may name: this machine and Services of the cluster, whose traffic never leaves it. */
 const HTTP_HOST = String.raw`localhost|127(?:[.][0-9]{1,3}){3}|\[::1\]|(?:[a-z0-9-]+[.])+svc(?:[.]cluster[.]local)?`;
 const HTTPS_HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]`;
+/**
+ * One expression instead of CEL's `url()` and JavaScript's `URL`, which read borderline URLs differently: what one of
+ * them takes for a host must not be a user name for the other. A backslash, which browsers read as a slash, is out.
+ */
 const URL_PATTERN = new RegExp(
   `^(?:https://(?:${HTTPS_HOST})|http://(?:${HTTP_HOST}))(?::[0-9]{1,5})?(?:[/?][!$%&'()*+,./0-9:;=?@A-Z_a-z~-]*)?$`,
 );

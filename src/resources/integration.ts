@@ -10,9 +10,11 @@ import { commonStatus, rowId } from "./status.ts";
 export const integrationSpec = withRules(
   z.object({
     environmentRef: reference("Environment", "The Environment it belongs to. It cannot be changed."),
+    // Any name that the HTTP API allows for one: nothing is looked up by it yet.
     provider: withRules(z.string().max(255), matches(/^[A-Za-z0-9_-]+$/, "must be letters, digits, '_' and '-'"))
       .optional()
       .describe("Name of the provider as the API shows it, such as github; the name of the Integration if left out."),
+    // Required as long as there is no catalogue: nothing else would say what a Connection has to give.
     auth: auth.describe(
       "How the provider authenticates, written out. It is stored and shown; tokens are not renewed by it in this version.",
     ),
@@ -23,10 +25,12 @@ export const integrationSpec = withRules(
       "Where the id of the OAuth client is, if it is not to be read here. At most one of clientId and clientIdRef.",
     ).optional(),
     clientSecretRef: secretKeyRef("Where the secret of the OAuth client is. Stored encrypted.").optional(),
+    // 128 scopes of 512 characters are ten times what the most talkative provider has. Atomic, because their order is sent.
     scopes: z.array(line(512)).max(128).optional().meta({
       description: "OAuth scopes that connections ask for, at most 128, in this order.",
       "x-kubernetes-list-type": "atomic",
     }),
+    // Text, as in Nango: an id written as a number in YAML loses leading zeros and, past 2^53, digits.
     appId: line(128).optional().describe('Id of a GitHub-style app, quoted if it is a number: "123456".'),
     privateKeyRef: secretKeyRef("Where the private key of a GitHub-style app is, in PEM. Stored encrypted.").optional(),
     allowedConnections: labelSelector
@@ -42,6 +46,7 @@ export const integrationSpec = withRules(
       ),
   }),
   immutable("environmentRef", "Integration"),
+  // Neither is fine: API keys have no client, and a Connection may bring its own.
   oneOf("at most", ["clientId", "clientIdRef"]),
 );
 
@@ -50,5 +55,7 @@ export const integrationStatus = commonStatus.extend({
   integrationId: rowId("Id of the integration in the database.").optional(),
 });
 
+/** See {@link resourceParser}. */
 export const parseIntegration = resourceParser("Integration", integrationSpec, integrationStatus);
+/** An Integration with a valid spec. */
 export type Integration = Extract<ReturnType<typeof parseIntegration>, { ok: true }>["value"];

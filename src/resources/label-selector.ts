@@ -2,6 +2,7 @@ import { z } from "zod";
 import { matches as matchesPattern, withRules } from "./rule.ts";
 import { textMap } from "./field.ts";
 
+/** A name of at most 63 characters, with a DNS name and a slash in front of it where an organization owns the key. */
 const LABEL_KEY =
   /^(?:[a-z0-9](?:[-a-z0-9]*[a-z0-9])?(?:[.][a-z0-9](?:[-a-z0-9]*[a-z0-9])?)*\/)?[A-Za-z0-9](?:[-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$/;
 const LABEL_VALUE = /^(?:[A-Za-z0-9](?:[-._A-Za-z0-9]*[A-Za-z0-9])?)?$/;
@@ -59,6 +60,7 @@ export const labelSelector = z.object({
   }),
 });
 
+/** A selector as parsed. */
 export type LabelSelector = z.output<typeof labelSelector>;
 
 /**

@@ -16,6 +16,7 @@ const resourceMetadata = z.object({
 
 export type ResourceMetadata = Readonly<z.output<typeof resourceMetadata>>;
 
+/** Our annotations are requests (`keystead.dev/rotate-secret-key`), so their values are kept, whatever they are. */
 function ownAnnotations(all: Record<string, string>): Record<string, string> {
   return Object.fromEntries(Object.entries(all).filter(([key]) => key.startsWith("keystead.dev/")));
 }
@@ -36,6 +37,7 @@ export type Parsed<R extends Resource<string, unknown, unknown>> =
   | { readonly ok: true; readonly value: R }
   | { readonly ok: false; readonly message: string; readonly value: Omit<R, "spec"> };
 
+/** Whatever is wrong outside of `spec` is repaired silently: the API server guarantees it, and nothing could be told to anybody. */
 const envelope = z.object({
   metadata: resourceMetadata.catch(resourceMetadata.parse({})),
   spec: z.unknown().optional(),
@@ -66,6 +68,7 @@ function parseStatus<Status>(schema: z.ZodType<Status>, status: unknown): Status
 /** Fields named in one message; the rest shows once these are mended. */
 const MAX_ISSUES = 5;
 
+/** One line for a condition, in the order of the fields in the schema, so that the same object always gives the same text. */
 function explain(error: z.ZodError): string {
   const lines = error.issues.slice(0, MAX_ISSUES).map((issue) => `${path(issue.path)} ${complaint(issue)}`);
   const more = error.issues.length - lines.length;

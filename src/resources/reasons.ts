@@ -38,4 +38,5 @@ export const REASONS = {
   SecretNotOwned: { ready: "False", beside: "Stalled" },
 } as const satisfies Record<string, ReasonKind>;
 
+/** A word from the list; everything that writes a condition takes this type, so no reason can be made up. */
 export type Reason = keyof typeof REASONS;

@@ -22,6 +22,7 @@ export interface Rule<T> {
   readonly at?: string;
 }
 
+/** Beside zod's own metadata, which cannot add to a list: attaching a second rule would replace the first. */
 const validations = z.registry<{ readonly list: readonly CelValidation[] }>();
 
 /** A copy of `schema` that also keeps `rules`; rules attached before stay. */
@@ -44,20 +45,25 @@ export function validationsOf(schema: z.core.$ZodType): readonly CelValidation[]
   return validations.get(schema)?.list ?? [];
 }
 
-/** A CEL string literal. Its escapes are a superset of JSON's. */
+/** A CEL string literal: CEL knows every escape that JSON has, with the same meaning. */
 export function celString(text: string): string {
   return JSON.stringify(text);
 }
 
 /**
  * Rule that an expression matches the text. Only what means the same in JavaScript and in RE2 may stand in it: no
- * look-around, no back references, no flags.
+ * look-around, no back references, no flag but `u` (RE2 always counts code points and knows `\p`), and `[0-9]` rather
+ * than `\w`-like classes with Unicode members. RE2 is linear in the text; here every repetition is unambiguous, so the
+ * JavaScript engine has nothing to try twice either.
  */
 export function matches(pattern: RegExp, message: string): Rule<string> {
   return { cel: `self.matches(${celString(pattern.source)})`, holds: (text) => pattern.test(text), message };
 }
 
-/** Rule for the schema of a whole spec: the field can be neither changed, nor added, nor removed after creation. */
+/**
+ * Rule for the schema of a whole spec: the field can be neither changed, nor added, nor removed after creation. On the
+ * field itself the rule would not run when the field comes or goes: there is no old or no new value to compare then.
+ */
 export function immutable(field: string, kind: string): Rule<unknown> {
   return {
     cel: `has(self.${field}) == has(oldSelf.${field}) && (!has(self.${field}) || self.${field} == oldSelf.${field})`,
@@ -66,7 +72,10 @@ export function immutable(field: string, kind: string): Rule<unknown> {
   };
 }
 
-/** Rule that exactly one of the fields is given, or at most one where none is fine as well. The message names the choices. */
+/**
+ * Rule that exactly one of the fields is given, or at most one where none is fine as well. `minProperties` and
+ * `maxProperties` would do it too, but say "must have at most 1 item" where this names the choices.
+ */
 export function oneOf<T extends object>(count: "exactly" | "at most", fields: readonly (string & keyof T)[]): Rule<T> {
   const given = fields.map((field) => `has(self.${field})`).join(", ");
   const names = `${fields.slice(0, -1).join(", ")} and ${fields.at(-1)}`;

@@ -19,6 +19,7 @@ function namesIn(resource: Environment | Integration | Connection): (string | un
   return namesInCredentials(resource.spec.credentials);
 }
 
+/** Top level only: `claims` is free-form and may hold anything that looks like a reference without being one. */
 function namesInCredentials(credentials: Credentials | undefined): (string | undefined)[] {
   const credential = credentialOf(credentials);
   switch (credential?.kind) {

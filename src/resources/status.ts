@@ -5,9 +5,13 @@ export function instant(description: string) {
   return z.string().max(64).meta({ description, format: "date-time" });
 }
 
+/** Unknown is what a resource is until its first pass has ended one way or the other. */
 const conditionStatus = z.enum(["True", "False", "Unknown"]);
 
-/** The fields and limits of metav1.Condition. */
+/**
+ * The fields and limits of metav1.Condition, so that every client that reads conditions reads these. The controller
+ * never comes near the limits; they bound what anybody else may write.
+ */
 export const condition = z.object({
   type: z
     .string()
@@ -36,6 +40,7 @@ export const commonStatus = z.object({
     .min(-1)
     .default(-1)
     .describe("The metadata.generation that the controller has dealt with; -1 before the first time."),
+  // Three types exist; the room is for types of other controllers, which a map by type keeps apart from ours.
   conditions: z
     .array(condition)
     .max(16)

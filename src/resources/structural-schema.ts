@@ -24,6 +24,7 @@ export function structuralSchema(schema: z.ZodType): StructuralSchema {
   return inReadingOrder(exported);
 }
 
+/** Runs on every node that zod exports, wrappers (`optional`, `default`) included; those have no rules of their own. */
 function adapt(zodSchema: z.core.$ZodType, node: z.core.JSONSchema.BaseSchema): void {
   // A structural schema has no rules for the keys of a map and no closed objects: the API server prunes instead.
   delete node.propertyNames;
@@ -52,6 +53,7 @@ function rank(keyword: string): number {
   return place === -1 ? KEYWORD_ORDER.length : place;
 }
 
+/** The values of `properties` are schemas, its keys are field names that may look like keywords (`type`, `default`). */
 function eachInReadingOrder(properties: unknown): unknown {
   return isNode(properties)
     ? Object.fromEntries(Object.entries(properties).map(([name, schema]) => [name, nested(schema)]))
