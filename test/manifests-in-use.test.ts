@@ -231,6 +231,24 @@ describe("kubectl", () => {
   });
 });
 
+test("bad case 29: of what the API server stores, one object that we cannot take leaves the others parsed", async () => {
+  // The schema cannot look into free-form objects, so this one is really stored.
+  const nested = Array.from({ length: 17 }).reduce<object>((inner) => ({ inner }), {});
+  await create("Connection", "broken-1", { ...SMALLEST.Connection, metadata: nested });
+  await create("Connection", "broken-2", { ...SMALLEST.Connection, config: { id: 2 ** 60 } });
+  await create("Connection", "broken-3");
+
+  const path = resourcePath(KINDS.Connection, { namespace: namespace.name });
+  const { items } = await client.request<{ readonly items: readonly KubeObject[] }>({ method: "GET", path });
+  const parsed = items.filter(({ metadata }) => metadata.name.startsWith("broken-")).map(parseConnection);
+
+  expect(parsed.map((one) => [one.value.metadata.name, one.ok || one.message])).toEqual([
+    ["broken-1", "spec.metadata must nest at most 16 deep"],
+    ["broken-2", "spec.config must not hold an integer beyond 2^53: write it as text"],
+    ["broken-3", true],
+  ]);
+});
+
 describe("the largest object that the schema allows", () => {
   test.each(["Environment", "Integration", "Connection"] as const)("%s: is stored, edited and parsed", async (kind) => {
     const name = `${"l".repeat(60)}.largest`;

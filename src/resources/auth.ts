@@ -45,8 +45,3 @@ export const auth = z.object({
     .optional()
     .describe("How long before its end a token counts as ended, such as 15m. From 0s to 24h."),
 });
-
-/** `spec.auth` as parsed. Every field but `mode` may be absent: then the provider has no say in it. */
-export type Auth = z.output<typeof auth>;
-/** How a provider authenticates; what kind of credentials a Connection may give depends on it. */
-export type AuthMode = Auth["mode"];

@@ -132,9 +132,6 @@ export const CREDENTIALS_TYPE = {
   custom: "CUSTOM",
 } as const satisfies Record<Credential["kind"], string>;
 
-/** The value of `type` in a stored and served credential. */
-export type CredentialsType = (typeof CREDENTIALS_TYPE)[Credential["kind"]];
-
 /** The one way that is given, or undefined for a Connection that waits for a person to authorize it. */
 export function credentialOf(given: Credentials | undefined): Credential | undefined {
   if (given === undefined) return undefined;

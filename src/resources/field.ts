@@ -1,8 +1,8 @@
 import { z } from "zod";
 import { type Rule, celString, matches, withRules } from "./rule.ts";
 
-/** JSON as it came from the API server. */
-export type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+type JsonValue = string | number | boolean | null | readonly JsonValue[] | JsonObject;
+/** A JSON object as it came from the API server. */
 export interface JsonObject {
   readonly [key: string]: JsonValue;
 }
@@ -61,12 +61,6 @@ export function secretKeyRef(description: string) {
       key: secretKey.describe("Key of the Secret whose value is used. The value is UTF-8 text of 1 byte to 64 KiB."),
     })
     .meta({ description, "x-kubernetes-map-type": "atomic" });
-}
-
-/** A {@link secretKeyRef} as parsed. */
-export interface SecretKeyRef {
-  readonly name: string;
-  readonly key: string;
 }
 
 /**

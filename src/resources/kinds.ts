@@ -31,6 +31,3 @@ export const CONNECTION = {
   plural: "connections",
   kind: "Connection",
 } as const satisfies OwnKind;
-
-/** Keeps a deleted object until what is stored for it is soft-deleted. The same on all three kinds. */
-export const FINALIZER = `${GROUP}/finalizer`;

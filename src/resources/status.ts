@@ -12,7 +12,7 @@ const conditionStatus = z.enum(["True", "False", "Unknown"]);
  * The fields and limits of metav1.Condition, so that every client that reads conditions reads these. The controller
  * never comes near the limits; they bound what anybody else may write.
  */
-export const condition = z.object({
+const condition = z.object({
   type: z
     .string()
     .max(316)
@@ -28,9 +28,6 @@ export const condition = z.object({
     .max(32_768)
     .describe("A sentence that says what is wrong and what to do. It never holds a secret."),
 });
-
-/** A condition as stored in a status. */
-export type Condition = z.output<typeof condition>;
 
 /** What the status of all three kinds begins with. */
 export const commonStatus = z.object({

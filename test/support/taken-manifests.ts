@@ -5,7 +5,7 @@ const variables = (list: readonly unknown[]): Spec => ({ variables: list });
 const auth = (change: Spec): Spec => ({ auth: { mode: "OAUTH2", ...change } });
 
 /** Every way to give a credential, in the shape in which the documentation shows it. */
-export const EVERY_CREDENTIAL: Readonly<Record<string, ConnectionCredentials>> = {
+const EVERY_CREDENTIAL: Readonly<Record<string, ConnectionCredentials>> = {
   apiKey: { apiKey: { apiKeyRef: REF } },
   basic: { basic: { username: "acme", passwordRef: REF } },
   "basic with a referenced user name": { basic: { usernameRef: REF, passwordRef: REF } },
