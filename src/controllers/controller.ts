@@ -38,7 +38,7 @@ export interface ControllerOptions {
   readonly concurrency: number;
   readonly log: Log;
   readonly metrics: {
-    readonly queue: WorkQueueMetrics;
+    readonly queue: WorkQueueMetrics | undefined;
     readonly reflector: ReflectorMetrics;
     reconciles(controller: string, concurrency: number): ReconcileMetrics;
   };
@@ -48,6 +48,8 @@ export interface ControllerOptions {
 export interface Controller extends AsyncDisposable {
   /** Starts reconciling, to be called once this process is the leader; resolves when all that was there had its turn in the queue. */
   work(signal: AbortSignal): Promise<void>;
+  /** Lets the passes that run come to an end and begins no other. */
+  drain(): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
   unhealthy(now: number): string | undefined;
 }
@@ -197,6 +199,9 @@ export function startController(options: ControllerOptions): Controller {
           wakes = true;
         },
       });
+    },
+    async drain() {
+      await Promise.all(all.map(({ queue }) => queue.drain()));
     },
     unhealthy(now) {
       const watches = [...all.map(({ objects }) => objects), ...(secretVersions ? [secretVersions] : [])];

@@ -23,7 +23,7 @@ interface FollowOptions<R extends KeysteadResource> {
   readonly concurrency: number;
   readonly references: ReferenceIndex;
   readonly runner: Runner;
-  readonly metrics: { readonly queue: WorkQueueMetrics; readonly reflector: ReflectorMetrics };
+  readonly metrics: { readonly queue: WorkQueueMetrics | undefined; readonly reflector: ReflectorMetrics };
   readonly log: Log;
   readonly parse: (object: KubeObject) => Parsed<R>;
   /** What is remembered about a resource goes with it. */

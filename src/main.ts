@@ -1,0 +1,119 @@
+#!/usr/bin/env node
+import { parseArgs } from "node:util";
+import { loadConfig } from "./config.ts";
+import { asKeysteadError, KeysteadError } from "./errors.ts";
+import { VERSION } from "./version.ts";
+
+const HELP = `Keystead ${VERSION}: keeps the credentials an application holds for other companies' APIs.
+
+Usage: keystead <command>
+
+Commands
+  controller   reconcile Environment, Integration and Connection resources
+  api          serve credentials over HTTP
+  run          both in one process, for small installations
+  migrate      bring the database to this version's schema; --check only says what would be done
+  crds         print the custom resource definitions
+  keygen       print a new encryption key
+
+Options
+  -h, --help     this text
+  -v, --version  the version
+
+Examples
+  keystead keygen > key
+  KEYSTEAD_DATABASE_OWNER_URL=postgres://owner@db/keystead keystead migrate
+  keystead crds | kubectl apply --server-side -f -
+  KEYSTEAD_ENCRYPTION_KEY_FILE=key DATABASE_URL=postgres://keystead@db/keystead keystead api
+
+Every setting is an environment variable; docs/configuration.md lists them.
+`;
+
+/** Exit status for a command line that cannot be understood, as in most Unix programs. */
+const USAGE_ERROR = 2;
+
+/** Runs one command and answers the exit status. Output for people and scripts goes to stdout, errors to stderr. */
+async function main(argv: readonly string[]): Promise<number> {
+  const { values, positionals } = parseArgs({
+    args: [...argv],
+    allowPositionals: true,
+    options: {
+      help: { type: "boolean", short: "h" },
+      version: { type: "boolean", short: "v" },
+      check: { type: "boolean" },
+    },
+  });
+  const [command, ...rest] = positionals;
+  if (values.help) return print(HELP);
+  if (values.version) return print(`${VERSION}\n`);
+  if (rest.length > 0 || (values.check && command !== "migrate")) return misused(argv.join(" "));
+  switch (command) {
+    case "controller":
+    case "api":
+      return await serveRoles([command]);
+    case "run":
+      return await serveRoles(["controller", "api"]);
+    case "migrate":
+      return await migrateDatabase(values.check === true);
+    case "crds":
+      return print((await import("./resources/crd.ts")).crdYaml());
+    case "keygen":
+      return print(`${(await import("./crypto/kek.ts")).generateKeyEncryptionKey()}\n`);
+    case undefined:
+    default:
+      return misused(argv.join(" "));
+  }
+}
+
+async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<number> {
+  const { serve } = await import("./serve.ts");
+  const stop = new AbortController();
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  await serve(roles, stop.signal);
+  return 0;
+}
+
+async function migrateDatabase(checkOnly: boolean): Promise<number> {
+  const { migration } = loadConfig(process.env, ["migration"]);
+  const { checkMigrations, migrate } = await import("./db/migrate.ts");
+  if (!checkOnly) {
+    const { pending, version } = await migrate(migration);
+    const done = pending.length === 0 ? "nothing to do" : `applied ${pending.join(", ")}`;
+    return print(`The database is at schema version ${version}: ${done}.\n`);
+  }
+  const { pending, version } = await checkMigrations(migration);
+  if (pending.length === 0) return print(`The database is at schema version ${version}: nothing to do.\n`);
+  process.stdout.write(
+    `The database is at schema version ${version}; \`keystead migrate\` would apply ${pending.join(", ")}.\n`,
+  );
+  return 1;
+}
+
+function print(text: string): number {
+  process.stdout.write(text);
+  return 0;
+}
+
+function misused(commandLine: string): number {
+  const given = commandLine === "" ? "No command is given" : `\`${commandLine}\` is not understood`;
+  process.stderr.write(`keystead: ${given}. See \`keystead --help\`.\n`);
+  return USAGE_ERROR;
+}
+
+/** `parseArgs` has codes of its own for what a person typed. */
+function isUsageError(thrown: unknown): thrown is Error {
+  return thrown instanceof Error && "code" in thrown && String(thrown.code).startsWith("ERR_PARSE_ARGS_");
+}
+
+try {
+  process.exitCode = await main(process.argv.slice(2));
+} catch (thrown) {
+  if (isUsageError(thrown)) {
+    process.exitCode = misused(process.argv.slice(2).join(" "));
+  } else {
+    const error = asKeysteadError(thrown);
+    process.stderr.write(`keystead: ${error.message} (${error.code})\n`);
+    if (!(thrown instanceof KeysteadError) && thrown instanceof Error) process.stderr.write(`${thrown.stack ?? ""}\n`);
+    process.exitCode = 1;
+  }
+}

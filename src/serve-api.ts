@@ -1,0 +1,18 @@
+import { createApi } from "./api/api.ts";
+import { loadConfig } from "./config.ts";
+import type { Part, Process } from "./serve.ts";
+import { createApiMetrics } from "./telemetry/api-metrics.ts";
+
+/** Serves the HTTP API until it is disposed. */
+export async function startApiPart({ vault, log, registry, readiness }: Process): Promise<Part> {
+  const { api: config } = loadConfig(process.env, ["api"]);
+  const api = createApi({ vault, log, metrics: createApiMetrics(registry), readyz: () => readiness.verdict() });
+  const port = await api.listen(config);
+  log.info({ port }, "the API is served");
+  return {
+    // It goes on until somebody disposes it.
+    ended: Promise.withResolvers<void>().promise,
+    unhealthy: () => undefined,
+    [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
+  };
+}

@@ -1,0 +1,117 @@
+import { loadConfig } from "./config.ts";
+import { startController } from "./controllers/controller.ts";
+import { asKeysteadError } from "./errors.ts";
+import { createKubeClient, type KubeClient } from "./kube/client.ts";
+import { createEventRecorder } from "./kube/event-recorder.ts";
+import { loadIdentity } from "./kube/identity.ts";
+import { campaign } from "./kube/leader-election.ts";
+import type { KubeObject } from "./kube/object.ts";
+import { pauseFor } from "./kube/pause.ts";
+import { NAMESPACE, resourcePath } from "./kube/resource-path.ts";
+import type { Part, Process } from "./serve.ts";
+import { createControllerMetrics } from "./telemetry/controller-metrics.ts";
+import { createKubeClientMetrics } from "./telemetry/kube-metrics.ts";
+import type { Log } from "./telemetry/log.ts";
+import { createWatchMetrics } from "./telemetry/watch-metrics.ts";
+import { VERSION } from "./version.ts";
+
+/** Its uid names the cluster in the database: of all objects it is the one that lives as long as the cluster. */
+const CLUSTER_NAMESPACE = "kube-system";
+
+/** Pause between two attempts to learn the cluster's uid at the start. */
+const CLUSTER_RETRY_MS = 2_000;
+
+/** Watches from the start, and reconciles once this process holds the Lease. Losing the Lease rejects `ended`. */
+export async function startControllerPart(shared: Process, host: string): Promise<Part> {
+  const { log, registry, vault, signal, config } = shared;
+  const { controller: settings } = loadConfig(process.env, ["controller"]);
+  const identity = await loadIdentity({ kubeconfig: settings.kubeconfig, env: process.env });
+  const server = `${identity.server.host}:${identity.server.port}`;
+  const metrics = createControllerMetrics(registry);
+
+  await using starting = new AsyncDisposableStack();
+  const client = starting.use(
+    createKubeClient(identity, {
+      userAgent: `keystead/${VERSION}`,
+      metrics: createKubeClientMetrics(registry, server),
+    }),
+  );
+  const cluster = await clusterUid(client, log, signal);
+  log.info({ server, cluster }, "the API server answers");
+  // A restarted process is somebody else, also where the host name stays.
+  const instance = `${host}_${process.pid}_${Date.now().toString(36)}`;
+  const events = starting.use(createEventRecorder(client, { controller: "keystead.dev/controller", instance, log }));
+  const controller = starting.use(
+    startController({
+      client,
+      vault,
+      events,
+      cluster,
+      release: config.installation.release,
+      serviceUrl: config.installation.serviceUrl,
+      namespaces: settings.watchNamespaces,
+      concurrency: settings.concurrency,
+      log,
+      metrics: {
+        queue: undefined,
+        reflector: createWatchMetrics(registry, ["environments", "integrations", "connections", "secrets"]),
+        reconciles: (name, concurrency) => metrics.reconciles(name, concurrency),
+      },
+    }),
+  );
+
+  const stop = new AbortController();
+  const lead = async (_fence: number, reign: AbortSignal): Promise<void> => {
+    await controller.work(reign);
+    log.info("caught up with what was there at the start");
+    await untilAborted(reign);
+    await controller.drain();
+  };
+  const lease = `${config.installation.release}-controller`;
+  const leader = metrics.leader(lease);
+  const ended = settings.leaderElection
+    ? campaign(client, {
+        namespace: settings.namespace ?? identity.namespace,
+        name: lease,
+        identity: instance,
+        signal: stop.signal,
+        metrics: { leading: (_lease, leads) => leader.set(leads) },
+        log,
+        lead,
+      })
+    : lead(0, stop.signal);
+  // Whoever waits for it hears of it; a rejection before that must not end the process by itself.
+  ended.catch(() => undefined);
+
+  const running = starting.move();
+  return {
+    ended,
+    unhealthy: () => controller.unhealthy(performance.now()),
+    async [Symbol.asyncDispose]() {
+      stop.abort();
+      // A lost lease was reported already; here only the end counts.
+      await ended.catch(() => undefined);
+      await running[Symbol.asyncDispose]();
+    },
+  };
+}
+
+/** Waits for the API server as long as it takes, and says so. */
+async function clusterUid(client: KubeClient, log: Log, signal: AbortSignal): Promise<string> {
+  for (;;) {
+    try {
+      const path = resourcePath(NAMESPACE, { name: CLUSTER_NAMESPACE });
+      return (await client.request<KubeObject>({ method: "GET", path, signal })).metadata.uid;
+    } catch (thrown) {
+      const error = asKeysteadError(thrown);
+      if (!error.retryable) throw error;
+      log.warn({ error }, "the API server does not answer yet; trying again");
+      await pauseFor(CLUSTER_RETRY_MS, signal);
+    }
+  }
+}
+
+function untilAborted(signal: AbortSignal): Promise<void> {
+  if (signal.aborted) return Promise.resolve();
+  return new Promise((resolve) => signal.addEventListener("abort", () => resolve(), { once: true }));
+}
