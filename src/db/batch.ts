@@ -7,8 +7,8 @@ export interface BatcherOptions<Item, Result> {
   /** Handles the items of one batch in one go: one result for each item, in their order. */
   readonly run: (items: readonly Item[]) => Promise<readonly Result[]>;
   /**
-   * Least time between the starts of two runs, unless a batch is full sooner. A lone item never waits: it starts at
-   * once when the last run began longer ago. Default 0: the next batch starts when the last one has ended.
+   * While items keep coming together: least time between the starts of two runs, unless a batch is full sooner. An item
+   * that comes alone, or after one that did, never waits. Default 0: the next batch starts when the last one has ended.
    */
   readonly minIntervalMs?: number;
 }
@@ -36,6 +36,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const { maxSize, run, minIntervalMs = 0 } = options;
   let waiting: Waiting<Item, Result>[] = [];
   let running = false;
+  /** When the last batch of several items started. */
   let startedAt = -Infinity;
   let filled: (() => void) | undefined;
 
@@ -58,7 +59,7 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       if (pause > 0 && waiting.length < maxSize) await fullOrAfter(pause);
       const batch = waiting.slice(0, maxSize);
       waiting = waiting.slice(maxSize);
-      startedAt = performance.now();
+      if (batch.length > 1) startedAt = performance.now();
       await runBatch(run, batch);
     }
     running = false;

@@ -33,7 +33,7 @@ export async function describeConnections(
             sources, credentials_type, credentials_expires_at
        from keystead.connections
       where owner_uid = any($1::uuid[]) and deleted_at is null
-      order by numeric_id`,
+      order by connection_row_id`,
     [uids],
   );
   return new Map(rows.map((row) => [row.owner_uid, connectionState(row)]));

@@ -22,7 +22,7 @@ export type ListConnectionsResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "found"; readonly connections: readonly ConnectionSummary[] };
 
-/** One row without a connection says that the key is good and nothing matches. Reads along `connections_newest`. */
+/** One row without a connection says that the key is good and nothing matches. Reads the primary key backwards: newest first. */
 const LIST_CONNECTIONS = statement(
   "list_connections",
   `select e.environment_id, c.*
@@ -44,7 +44,7 @@ const LIST_CONNECTIONS = statement(
           and ($5::text is null or c.end_user->'organization'->>'id' = $5)
           and ($6::text[] is null or n.unique_key = any($6))
           and ($7::jsonb is null or c.tags @> $7)
-        order by c.numeric_id desc
+        order by c.connection_row_id desc
         limit $8 offset $9
      ) c on true
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,

@@ -46,9 +46,12 @@ create table keystead.environments (
 );
 
 -- Two processes that create the environment of one resource at once end with one row; describe-environments.ts reads by it.
-create unique index environments_owner on keystead.environments (owner_uid) where deleted_at is null;
+-- "owner_uid is not null" keeps the planner from reading the whole index for a look-up by id while it has no statistics.
+create unique index environments_owner on keystead.environments (owner_uid)
+  where owner_uid is not null and deleted_at is null;
 -- soft-delete-environment.ts, when it is called again after a crash.
-create index environments_deleted_owner on keystead.environments (owner_uid, deleted_at) where deleted_at is not null;
+create index environments_deleted_owner on keystead.environments (owner_uid, deleted_at)
+  where owner_uid is not null and deleted_at is not null;
 -- What waits for the leader; nearly always empty.
 create index environments_dirty on keystead.environments (environment_id) where resource_dirty_since is not null;
 -- Environments whose retention may have ended.
@@ -138,8 +141,10 @@ create table keystead.integrations (
 -- provider_config_key of a request; list-integrations.ts in its order.
 create unique index integrations_unique_key on keystead.integrations (environment_id, unique_key) where deleted_at is null;
 -- As for connections, below.
-create unique index integrations_owner on keystead.integrations (owner_uid, environment_id) where deleted_at is null;
-create index integrations_deleted_owner on keystead.integrations (owner_uid, deleted_at) where deleted_at is not null;
+create unique index integrations_owner on keystead.integrations (owner_uid, environment_id)
+  where owner_uid is not null and deleted_at is null;
+create index integrations_deleted_owner on keystead.integrations (owner_uid, deleted_at)
+  where owner_uid is not null and deleted_at is not null;
 create index integrations_dirty on keystead.integrations (environment_id) where resource_dirty_since is not null;
 create index integrations_deleted on keystead.integrations (environment_id, deleted_at) where deleted_at is not null;
 
@@ -179,6 +184,7 @@ create table keystead.connections (
   deleted_at timestamptz,
   deletion_id uuid,
   resource_dirty_since timestamptz,
+  -- Row ids are UUIDv7, so this is also the order of creation: list-connections.ts reads it backwards.
   primary key (environment_id, connection_row_id),
   foreign key (environment_id, integration_id) references keystead.integrations,
   check ((deleted_at is null) = (deletion_id is null)),
@@ -188,13 +194,13 @@ create table keystead.connections (
 -- read-connection.ts; also what makes a connection id unique within its integration.
 create unique index connections_connection_id on keystead.connections (environment_id, integration_id, connection_id)
   where deleted_at is null;
--- list-connections.ts: newest first.
-create index connections_newest on keystead.connections (environment_id, numeric_id) where deleted_at is null;
 -- describe-connections.ts and soft-delete-connection.ts know no environment, only the resource: so the uid leads. It
 -- also lets two processes that store one resource at once end with one row.
-create unique index connections_owner on keystead.connections (owner_uid, environment_id) where deleted_at is null;
+create unique index connections_owner on keystead.connections (owner_uid, environment_id)
+  where owner_uid is not null and deleted_at is null;
 -- soft-delete-connection.ts, when it is called again after a crash.
-create index connections_deleted_owner on keystead.connections (owner_uid, deleted_at) where deleted_at is not null;
+create index connections_deleted_owner on keystead.connections (owner_uid, deleted_at)
+  where owner_uid is not null and deleted_at is not null;
 -- What waits for the leader; nearly always empty.
 create index connections_dirty on keystead.connections (environment_id) where resource_dirty_since is not null;
 -- Connections whose retention may have ended, and those deleted together with their integration or environment.
