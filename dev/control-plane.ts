@@ -188,6 +188,8 @@ function controllerManagerArguments(kubeconfig: string, certificates: Certificat
     // What an operator's users notice when it is missing; the others serve pods, nodes and volumes, of which there are none.
     "--controllers=garbage-collector-controller,namespace-controller",
     "--leader-elect=false",
+    // Each controller with the role made for it, as in a real cluster: that of the manager alone may delete nothing.
+    "--use-service-account-credentials",
     "--kube-api-qps=1000",
     "--kube-api-burst=1000",
     "--secure-port=0",

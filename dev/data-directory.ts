@@ -1,4 +1,4 @@
-import { mkdirSync, statfsSync } from "node:fs";
+import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { KeysteadError } from "../src/errors.ts";
 import { tryLock } from "./lock-file.ts";
@@ -12,8 +12,9 @@ export interface DataDirectory {
   release(): void;
 }
 
-/** What a first start writes: 150 MB, most of it etcd's preallocated log and Postgres's first cluster. */
-const NEEDED_BYTES = 200 * 1024 * 1024;
+/** A first start writes 170 MB: etcd's preallocated log, Postgres's first cluster. A later one needs room to breathe. */
+const FIRST_START_BYTES = 200 * 1024 * 1024;
+const LATER_START_BYTES = 20 * 1024 * 1024;
 
 /**
  * Makes the folder, takes its lock and ends what an earlier start left running there. Throws `directory_in_use` while another
@@ -41,7 +42,7 @@ export function diskFull(path: string, freeBytes = 1024 * 1024): KeysteadError |
   if (free === undefined || free >= freeBytes) return undefined;
   return new KeysteadError(
     "disk_full",
-    `The disk that holds ${path} is full: ${megabytes(free)} MB are left. Free some space (a first start needs ${megabytes(NEEDED_BYTES)} MB) and start again.`,
+    `The disk that holds ${path} is full: ${megabytes(free)} MB are left. Free some space (a first start needs ${megabytes(FIRST_START_BYTES)} MB) and start again.`,
   );
 }
 
@@ -50,7 +51,7 @@ function megabytes(bytes: number): number {
 }
 
 function checkSpace(path: string): void {
-  const full = diskFull(path, NEEDED_BYTES);
+  const full = diskFull(path, existsSync(join(path, "database-url")) ? LATER_START_BYTES : FIRST_START_BYTES);
   if (full) throw full;
 }
 

@@ -18,9 +18,11 @@ const FIELD_MANAGER = "--field-manager=keystead-start";
  */
 export async function install(kubectl: Kubectl): Promise<void> {
   const crds = yamlFiles("crds");
-  const manifests = [...crds, ...yamlFiles("charts/keystead/files"), ...accountAndBindings()].join("\n---\n");
+  // In this order: the first is the namespace that others stand in.
+  const manifests = [...accountAndBindings(), ...yamlFiles("charts/keystead/files"), ...crds].join("\n---\n");
   // Conflicts are forced: the files are the truth about the rights, whatever somebody tried out in the cluster.
-  await kubectl(["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "-f", "-"], manifests);
+  const apply = ["apply", "--server-side", "--force-conflicts", FIELD_MANAGER, "-n", CONTROLLER_NAMESPACE, "-f", "-"];
+  await kubectl(apply, manifests);
   await kubectl(["wait", "--for=condition=Established", "--timeout=30s", "-f", "-"], crds.join("\n---\n"));
 }
 

@@ -38,14 +38,15 @@ export function printSummary(workbench: Workbench, options: StartOptions, termin
 }
 
 function commands(workbench: Workbench, at: (name: string) => string): string[] {
-  const kubectl = kubectlOnPath() ? "kubectl" : workbench.cluster.kubectl.program;
+  const { cluster, apiPort } = workbench;
+  const kubectl = kubectlOnPath() ? "kubectl" : cluster.kubectl.program;
   const secret = "secret production-keystead -o jsonpath='{.data.KEYSTEAD_SECRET_KEY}'";
   return [
-    `export KUBECONFIG="${join(process.cwd(), at("kubeconfig"))}"`,
+    `export KUBECONFIG=${cluster.kubeconfig}`,
     `${kubectl} -n keystead-demo get keystead`,
     `KEY=$(${kubectl} -n keystead-demo get ${secret} | base64 -d)`,
-    `curl -H "Authorization: Bearer $KEY" 'http://localhost:${workbench.apiPort}/connections/acme?provider_config_key=stripe'`,
-    `psql "$(cat ${at("database-url")})" -c 'select connection_id, credentials from keystead.connections'`,
+    `curl -H "Authorization: Bearer $KEY" 'http://localhost:${apiPort}/connections/acme?provider_config_key=stripe'`,
+    `psql "$(cat ${at("database-url")})" -c 'select connection_id, credentials_sealed from keystead.connections'`,
   ];
 }
 
