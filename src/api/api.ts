@@ -23,17 +23,17 @@ export interface Api extends AsyncDisposable {
  * Builds the API; opens nothing yet. The framework's own logger stays off: with it, an object is made for each request
  * even when no line is written.
  */
-export function createApi(deps: ApiDeps): Api {
+export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIMEOUTS): Api {
   const sendRefusal = (reply: FastifyReply, thrown: unknown) => void reply.send(refuse(deps, reply, thrown));
   const app = fastify({
     logger: false,
     bodyLimit: limits.BODY_BYTES,
-    requestTimeout: limits.REQUEST_TIMEOUT_MS,
-    keepAliveTimeout: limits.KEEP_ALIVE_MS,
+    requestTimeout: timeouts.request,
+    keepAliveTimeout: timeouts.keepAlive,
     http: {
       maxHeaderSize: limits.HEADER_BYTES,
-      headersTimeout: limits.HEADERS_TIMEOUT_MS,
-      connectionsCheckingInterval: limits.TIMEOUT_CHECK_MS,
+      headersTimeout: timeouts.headers,
+      connectionsCheckingInterval: timeouts.check,
     },
     routerOptions: { maxParamLength: limits.PATH_PART_CHARACTERS },
     exposeHeadRoutes: false,
@@ -60,11 +60,13 @@ export function createApi(deps: ApiDeps): Api {
     }
   });
 
+  let ending = false;
+  const routeDeps = { ...deps, ending: () => ending };
   answerPreflights(app);
   serveProbes(app, deps.readyz);
-  serveConnections(app, deps);
-  serveIntegrations(app, deps);
-  serveEnvironmentVariables(app, deps);
+  serveConnections(app, routeDeps);
+  serveIntegrations(app, routeDeps);
+  serveEnvironmentVariables(app, routeDeps);
 
   return {
     app,
@@ -73,7 +75,8 @@ export function createApi(deps: ApiDeps): Api {
       return listen(app.server, options);
     },
     async [Symbol.asyncDispose]() {
-      const cutOff = setTimeout(() => app.server.closeAllConnections(), limits.DRAIN_MS);
+      ending = true;
+      const cutOff = setTimeout(() => app.server.closeAllConnections(), timeouts.drain);
       await app.close();
       clearTimeout(cutOff);
     },

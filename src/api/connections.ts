@@ -6,7 +6,7 @@ import { readConnection } from "../vault/read-connection.ts";
 import { unknownAccount } from "./authentication.ts";
 import { connectionAnswer, connectionsAnswer } from "./connection-answer.ts";
 import { connectionId, flag, integrationKey, parsePath, parseQuery } from "./request-schemas.ts";
-import { serveRead, type ApiDeps } from "./route.ts";
+import { serveRead, type RouteDeps } from "./route.ts";
 
 /** Connections of a list when the caller names no limit, and the most a caller may name (both of the contract). */
 const DEFAULT_LIMIT = 10_000;
@@ -55,7 +55,7 @@ const listQuery = z.strictObject({
 const readPath = z.object({ connectionId });
 
 /** `GET /connections` and `GET /connections/:connectionId`, with the aliases of the singular. */
-export function serveConnections(app: FastifyInstance, deps: ApiDeps): void {
+export function serveConnections(app: FastifyInstance, deps: RouteDeps): void {
   serveRead(app, deps, ["/connections/:connectionId", "/connection/:connectionId"], async (request, caller) => {
     const { connectionId: id } = parsePath(readPath, request.params);
     const query = parseQuery(readQuery, request.query);

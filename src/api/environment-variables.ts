@@ -3,12 +3,12 @@ import { z } from "zod";
 import { readEnvironmentVariables } from "../vault/read-environment-variables.ts";
 import { unknownAccount } from "./authentication.ts";
 import { parseQuery } from "./request-schemas.ts";
-import { serveRead, type ApiDeps } from "./route.ts";
+import { serveRead, type RouteDeps } from "./route.ts";
 
 const noQuery = z.strictObject({});
 
 /** `GET /environment-variables`: what `spec.variables` of the Environment holds, as a bare list. */
-export function serveEnvironmentVariables(app: FastifyInstance, deps: ApiDeps): void {
+export function serveEnvironmentVariables(app: FastifyInstance, deps: RouteDeps): void {
   serveRead(app, deps, ["/environment-variables"], async (request, caller) => {
     parseQuery(noQuery, request.query);
     const result = await readEnvironmentVariables(deps.vault, caller);

@@ -6,7 +6,7 @@ import { readIntegration } from "../vault/read-integration.ts";
 import { unknownAccount } from "./authentication.ts";
 import { integrationAnswer, integrationsAnswer, legacyIntegrationAnswer } from "./integration-answer.ts";
 import { flag, integrationKey, parsePath, parseQuery } from "./request-schemas.ts";
-import { serveRead, type ApiDeps, type Caller } from "./route.ts";
+import { serveRead, type RouteDeps, type Caller } from "./route.ts";
 
 const noQuery = z.strictObject({});
 
@@ -22,7 +22,7 @@ const legacyQuery = z.strictObject({ include_creds: flag });
 const path = z.object({ uniqueKey: integrationKey });
 
 /** `GET /integrations`, `GET /integrations/:uniqueKey`, and the deprecated `GET /config/:uniqueKey` in its own shape. */
-export function serveIntegrations(app: FastifyInstance, deps: ApiDeps): void {
+export function serveIntegrations(app: FastifyInstance, deps: RouteDeps): void {
   const one = async (params: unknown, caller: Caller, withClient: boolean) => {
     const { uniqueKey } = parsePath(path, params);
     const result = await readIntegration(deps.vault, { ...caller, uniqueKey, withClient });

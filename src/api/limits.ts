@@ -6,18 +6,6 @@ export const BODY_BYTES = 1024 * 1024;
 /** Bytes of all headers together. A browser behind a proxy sends up to 8 KiB; nobody sends twice that on purpose. */
 export const HEADER_BYTES = 16 * 1024;
 
-/** For all headers to arrive, so that a connection that trickles them is not kept for free. */
-export const HEADERS_TIMEOUT_MS = 10_000;
-
-/** For the whole request to arrive: 1 MiB at 35 KB/s. */
-export const REQUEST_TIMEOUT_MS = 30_000;
-
-/** How often Node looks for connections past these two limits; a limit is kept within this time. */
-export const TIMEOUT_CHECK_MS = 2_000;
-
-/** Idle time of a kept connection: longer than the 60 s of usual load balancers, or they would send into a closed one. */
-export const KEEP_ALIVE_MS = 75_000;
-
 /** Connections of one process: an idle one costs about 10 KiB, so that many stay within 100 MiB. */
 export const CONNECTIONS = 10_000;
 
@@ -27,5 +15,27 @@ export const CONNECTIONS = 10_000;
  */
 export const PATH_PART_CHARACTERS = 1_024;
 
-/** For requests in flight to finish when the process ends: within the 30 s that Kubernetes gives a pod by default. */
-export const DRAIN_MS = 20_000;
+/** How long one thing may take, in milliseconds. Only tests have others. */
+export interface Timeouts {
+  /** For all headers to arrive, so that a connection that trickles them is not kept for free. */
+  readonly headers: number;
+  /** For the whole request to arrive. */
+  readonly request: number;
+  /** How often Node looks for connections past these two; they are kept within this time. */
+  readonly check: number;
+  /** For a kept connection to be idle. */
+  readonly keepAlive: number;
+  /** For requests in flight to finish when the process ends. */
+  readonly drain: number;
+}
+
+export const TIMEOUTS: Timeouts = {
+  headers: 10_000,
+  /** 1 MiB at 35 KB/s. */
+  request: 30_000,
+  check: 2_000,
+  /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
+  keepAlive: 75_000,
+  /** Within the 30 s that Kubernetes gives a pod by default. */
+  drain: 20_000,
+};

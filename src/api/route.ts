@@ -8,13 +8,19 @@ import { keyDigestOf } from "./authentication.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { errorAnswer } from "./error-answer.ts";
 
-/** What the routes work with. */
+/** What the API works with. */
 export interface ApiDeps {
   readonly vault: Vault;
   readonly metrics: ApiMetrics;
   readonly log: Log;
   /** Answers `/readyz`. */
   readonly readyz: () => Verdict;
+}
+
+/** What the routes work with. */
+export interface RouteDeps extends ApiDeps {
+  /** Whether the process is about to end, so that the connection of an answer must not be kept. */
+  readonly ending: () => boolean;
 }
 
 /** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
@@ -39,7 +45,7 @@ const HEADERS = {
  * checked for junk before anything else; whether it opens anything is part of the route's own statement, so that a
  * revoked key is refused by the next request on every replica.
  */
-export function serveRead(app: FastifyInstance, deps: ApiDeps, paths: readonly string[], read: Read): void {
+export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly string[], read: Read): void {
   const [route = ""] = paths;
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const startedAt = performance.now();
@@ -51,6 +57,7 @@ export function serveRead(app: FastifyInstance, deps: ApiDeps, paths: readonly s
     } catch (thrown) {
       return refuse(deps, reply, thrown);
     } finally {
+      if (deps.ending()) reply.header("connection", "close");
       deps.metrics.answered(route, reply.statusCode, (performance.now() - startedAt) / 1_000);
     }
   };

@@ -1,0 +1,178 @@
+import { randomBytes, randomUUID } from "node:crypto";
+import { Writable } from "node:stream";
+import { Nango } from "@nangohq/node";
+import { createApi } from "../../src/api/api.ts";
+import { TIMEOUTS, type Timeouts } from "../../src/api/limits.ts";
+import type { JsonObject } from "../../src/crypto/canonical-json.ts";
+import { createKeyEncryptionKeys } from "../../src/crypto/kek.ts";
+import { Secret } from "../../src/crypto/secret.ts";
+import { openDatabase } from "../../src/db/database.ts";
+import { createApiMetrics } from "../../src/telemetry/api-metrics.ts";
+import { createLog } from "../../src/telemetry/log.ts";
+import type { MetricsRegistry } from "../../src/telemetry/prometheus.ts";
+import { createDatabaseReadiness } from "../../src/telemetry/readiness.ts";
+import { createRegistry } from "../../src/telemetry/registry.ts";
+import type { DesiredConnection } from "../../src/vault/connection.ts";
+import type { Vault } from "../../src/vault/context.ts";
+import type { StoredEnvironment } from "../../src/vault/environment.ts";
+import type { StoredIntegration } from "../../src/vault/integration.ts";
+import type { Actor, Owner } from "../../src/vault/owner.ts";
+import { softDeleteConnection } from "../../src/vault/soft-delete-connection.ts";
+import { softDeleteEnvironment } from "../../src/vault/soft-delete-environment.ts";
+import { storeConnection } from "../../src/vault/store-connection.ts";
+import { storeEnvironment } from "../../src/vault/store-environment.ts";
+import { storeIntegration } from "../../src/vault/store-integration.ts";
+import { openVault } from "../../src/vault/vault.ts";
+import { createDatabase, type TestDatabase } from "./servers.ts";
+import { startSeverableProxy, type SeverableProxy } from "./severable-proxy.ts";
+
+/** A running API on a database of its own, with everything it logs. */
+export interface TestApi extends AsyncDisposable {
+  readonly url: string;
+  readonly vault: Vault;
+  readonly database: TestDatabase;
+  /** The way from the API to the database. */
+  readonly wire: SeverableProxy;
+  readonly registry: MetricsRegistry;
+  /** All that was logged so far, down to `trace`. */
+  logged(): string;
+  /** Ends the API alone. */
+  close(): Promise<void>;
+}
+
+/** An environment in the database, as a controller would have stored it. */
+export interface TestEnvironment {
+  readonly id: string;
+  readonly key: string;
+  /** The public client, with the environment's key. */
+  readonly nango: Nango;
+  integration(name: string, options?: IntegrationOptions): Promise<StoredIntegration>;
+  connection(
+    integration: StoredIntegration,
+    connectionId: string,
+    options?: ConnectionOptions,
+  ): Promise<TestConnection>;
+  remove(): Promise<unknown>;
+}
+
+/** A stored connection that its resource can change and delete. */
+export interface TestConnection {
+  change(options: ConnectionOptions): Promise<unknown>;
+  remove(): Promise<unknown>;
+}
+
+interface IntegrationOptions {
+  readonly mode?: string;
+  readonly provider?: string;
+  readonly client?: JsonObject;
+}
+
+type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config" | "metadata" | "tags" | "endUser">>;
+
+/** Who changes and deletes things that no resource stands behind. */
+const TEST: Actor = { kind: "system", name: "test" };
+
+export async function startTestApi(timeouts: Partial<Timeouts> = {}): Promise<TestApi> {
+  const stack = new AsyncDisposableStack();
+  const database = stack.use(await createDatabase());
+  let logged = "";
+  const destination = new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      logged += chunk.toString();
+      done();
+    },
+  });
+  const log = await createLog({ level: "trace", format: "json" }, { process: "api", destination });
+  const url = new URL(database.url);
+  const wire = stack.use(await startSeverableProxy({ host: url.hostname, port: Number(url.port) }));
+  url.port = String(wire.port);
+  const connections = stack.use(openDatabase({ url: new Secret(url.href), applicationName: "keystead-api-test" }));
+  const keys = createKeyEncryptionKeys(new Secret(randomBytes(32).toString("base64")));
+  const vault = await openVault({ database: connections, keys });
+  const registry = createRegistry({ version: "test" });
+  const readiness = createDatabaseReadiness();
+  readiness.proven();
+  const api = stack.use(
+    createApi(
+      { vault, metrics: createApiMetrics(registry), log, readyz: () => readiness.verdict() },
+      { ...TIMEOUTS, ...timeouts },
+    ),
+  );
+  const port = await api.listen({ port: 0, host: "127.0.0.1" });
+  return {
+    url: `http://127.0.0.1:${port}`,
+    vault,
+    database,
+    wire,
+    registry,
+    logged: () => logged,
+    async close() {
+      await api[Symbol.asyncDispose]();
+    },
+    [Symbol.asyncDispose]: () => stack.disposeAsync(),
+  };
+}
+
+/** Stores an environment and gives what is needed to put something into it and to ask for it. */
+export async function createEnvironment(
+  api: TestApi,
+  variables: Readonly<Record<string, string>> = {},
+): Promise<TestEnvironment> {
+  const owner = newOwner("environment");
+  const environment: StoredEnvironment = await storeEnvironment(api.vault, {
+    owner,
+    retentionSeconds: 3_600,
+    variables: Object.entries(variables).map(([name, value]) => ({ name, value: new Secret(value) })),
+    declaration: { variables: Object.keys(variables) },
+    sources: [],
+  });
+  const key = environment.secretKey.reveal();
+  return {
+    id: environment.id,
+    key,
+    nango: new Nango({ host: api.url, apiKey: key }),
+    integration: (name, { mode = "API_KEY", provider = name, client } = {}) =>
+      storeIntegration(api.vault, {
+        owner: newOwner(name),
+        environmentId: environment.id,
+        uniqueKey: name,
+        provider,
+        client,
+        declaration: { client: client !== undefined },
+        settings: { auth: { mode } },
+        sources: [],
+      }),
+    async connection(integration, connectionId, options = {}) {
+      const identity = {
+        owner: newOwner("connection"),
+        environmentId: environment.id,
+        integrationId: integration.id,
+        connectionId,
+      };
+      const store = (changed: ConnectionOptions) =>
+        storeConnection(api.vault, { ...identity, ...DEFAULT_CONNECTION, ...options, ...changed });
+      await store({});
+      return { change: store, remove: () => softDeleteConnection(api.vault, identity.owner.uid, TEST) };
+    },
+    remove: () => softDeleteEnvironment(api.vault, owner.uid, TEST),
+  };
+}
+
+const DEFAULT_CONNECTION = {
+  credentials: { type: "API_KEY", value: { apiKey: "k-1" } },
+  declaration: { credentials: true },
+  config: {},
+  tags: {},
+  sources: [],
+} as const;
+
+function newOwner(name: string): Owner {
+  return { cluster: randomUUID(), release: "keystead", namespace: "shop", name, uid: randomUUID() };
+}
+
+/** One request of a client that is not the public one. */
+export function ask(api: TestApi, path: string, key?: string, init: RequestInit = {}): Promise<Response> {
+  const headers = new Headers(init.headers);
+  if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
+  return fetch(api.url + path, { ...init, headers });
+}

@@ -1,0 +1,58 @@
+import { once } from "node:events";
+import { connect, createServer, type Socket } from "node:net";
+
+/** A way to a server that a test can cut and mend, as a failing network or a restarting server looks from here. */
+export interface SeverableProxy extends AsyncDisposable {
+  readonly port: number;
+  /** Resets every connection and every new one, until `mend`. */
+  sever(): void;
+  mend(): void;
+}
+
+/** Forwards bytes to `host:port` in both directions. */
+export async function startSeverableProxy(target: { host: string; port: number }): Promise<SeverableProxy> {
+  const sockets = new Set<Socket>();
+  let severed = false;
+  const server = createServer((client) => {
+    if (severed) {
+      client.resetAndDestroy();
+      return;
+    }
+    const upstream = connect(target);
+    for (const [socket, other] of [
+      [client, upstream],
+      [upstream, client],
+    ] as const) {
+      sockets.add(socket);
+      // An error is followed by `close`, which ends the other side too.
+      socket.on("error", () => undefined);
+      socket.on("close", () => {
+        sockets.delete(socket);
+        other.destroy();
+      });
+      socket.pipe(other);
+    }
+  });
+  server.listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const address = server.address();
+  const port = address !== null && typeof address === "object" ? address.port : 0;
+  const cut = () => {
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    port,
+    sever() {
+      severed = true;
+      cut();
+    },
+    mend() {
+      severed = false;
+    },
+    async [Symbol.asyncDispose]() {
+      cut();
+      server.close();
+      await once(server, "close");
+    },
+  };
+}
