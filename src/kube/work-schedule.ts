@@ -108,8 +108,9 @@ function retry(schedule: WorkSchedule, item: WorkItem, priority: WorkPriority, a
   const { baseMs, capMs } = schedule.options.backoff;
   const ms = halfJitter(item.failures, baseMs, capMs);
   schedule.options.retried();
-  if (again !== undefined) delayKey(schedule, item.key, Math.min(ms, MAX_WAIT_WHEN_CHANGED_MS), again);
-  else delayKey(schedule, item.key, ms, item.failures <= FAILURES_IN_FRONT ? priority : "resync");
+  const inFront = again === "changed" || (priority === "changed" && item.failures <= FAILURES_IN_FRONT);
+  const waitMs = again === undefined ? ms : Math.min(ms, MAX_WAIT_WHEN_CHANGED_MS);
+  delayKey(schedule, item.key, waitMs, inFront ? "changed" : "resync");
 }
 
 function wait(schedule: WorkSchedule, item: WorkItem, priority: WorkPriority): void {

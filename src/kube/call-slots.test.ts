@@ -1,0 +1,60 @@
+import { expect, test } from "vitest";
+import type { CallPriority } from "./call-slots.ts";
+import { createCallSlots } from "./call-slots.ts";
+
+const farAway = performance.now() + 60_000;
+
+test("normal calls leave the reserved slots alone; urgent ones take any", () => {
+  const slots = createCallSlots(3, 1);
+  const atOnce = (priority: CallPriority) => slots.acquire(priority, farAway) === undefined;
+  expect([atOnce("normal"), atOnce("normal")]).toEqual([true, true]);
+  void slots.acquire("normal", farAway);
+  expect(slots.waiting()).toBe(1);
+  expect(atOnce("urgent")).toBe(true);
+  void slots.acquire("urgent", farAway);
+  expect(slots.waiting()).toBe(2);
+});
+
+test("those who wait go in order, all urgent ones first", async () => {
+  const slots = createCallSlots(1, 0);
+  const order: string[] = [];
+  const go = async (name: string, priority: CallPriority): Promise<void> => {
+    await slots.acquire(priority, farAway);
+    order.push(name);
+    await Promise.resolve();
+    slots.release(priority);
+  };
+  const wanted: [string, CallPriority][] = [
+    ["first", "normal"],
+    ["n1", "normal"],
+    ["n2", "normal"],
+    ["u1", "urgent"],
+    ["u2", "urgent"],
+  ];
+  await Promise.all(wanted.map(([name, priority]) => go(name, priority)));
+  expect(order).toEqual(["first", "u1", "u2", "n1", "n2"]);
+});
+
+test("one who gives up, or runs out of time, takes no slot with him", async () => {
+  const slots = createCallSlots(1, 0);
+  expect(slots.acquire("normal", farAway)).toBeUndefined();
+  const stop = new AbortController();
+  const givenUp = slots.acquire("normal", farAway, stop.signal);
+  const tooLate = slots.acquire("normal", performance.now() + 5);
+  const patient = slots.acquire("normal", farAway);
+  stop.abort(new Error("enough"));
+  await expect(givenUp).rejects.toMatchObject({ code: "kube_call_aborted" });
+  await expect(tooLate).rejects.toMatchObject({ code: "kube_timeout" });
+  slots.release("normal");
+  await patient;
+  slots.release("normal");
+  expect(slots.acquire("normal", farAway)).toBeUndefined();
+});
+
+test("a signal that fired before keeps the call from waiting at all", async () => {
+  const slots = createCallSlots(1, 0);
+  await expect(slots.acquire("normal", farAway, AbortSignal.abort())).rejects.toMatchObject({
+    code: "kube_call_aborted",
+  });
+  expect(slots.acquire("normal", farAway)).toBeUndefined();
+});
