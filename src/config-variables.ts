@@ -228,8 +228,9 @@ export const VARIABLES = {
     kubeconfig: define("KUBECONFIG", z.string().optional(), {
       meaning: "File that says how to reach the API server.",
       range: "a path",
-      default: "the pod's ServiceAccount, else `~/.kube/config`",
-      reason: "The name is kubectl's.",
+      default: "the pod's ServiceAccount",
+      reason:
+        "The name is kubectl's. Unlike kubectl, a controller does not fall back to `~/.kube/config`: it would work on whatever cluster was used last.",
     }),
   },
 } as const satisfies Record<keyof typeof READERS, Record<string, Variable<unknown>>>;

@@ -1,38 +1,35 @@
-import { Counter, Histogram, type MetricsRegistry } from "./prometheus.ts";
+import { metricsOf, type MetricsRegistry } from "./prometheus.ts";
 
 /** Bounds in seconds: a read takes 1 to 5 ms, one that waits for a provider up to 30 s. */
 const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
 
-/** Numbers of the HTTP API. */
-export interface ApiMetrics {
-  /** A request was answered. `route` is the pattern (`/connections/:id`), never the path: ids would make endless series. */
-  answered(route: string, status: number, seconds: number): void;
-  /** A request was refused before anything was read. `code` is one of the 401 codes. */
-  refused(code: string): void;
-}
-
-export const AUTHENTICATION_CODES = [
+const AUTHENTICATION_CODES = [
   "missing_auth_header",
   "malformed_auth_header",
   "invalid_secret_key_format",
   "unknown_account",
-] as const;
+];
+
+/** Numbers of the HTTP API. */
+export interface ApiMetrics {
+  /** A request was answered. `route` is the pattern (`/connections/:connectionId`), never the path: ids would make endless series. */
+  answered(route: string, status: number, seconds: number): void;
+  /** A request was refused for its key. `code` is one of the 401 codes. */
+  refused(code: string): void;
+}
 
 /** Registers the API's metrics; once for each process. */
 export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
-  const duration = new Histogram({
-    name: "keystead_api_request_duration_seconds",
-    help: "Duration of an HTTP request in seconds, by route pattern and status.",
-    labelNames: ["route", "status"],
-    buckets: REQUEST_SECONDS,
-    registers: [registry],
-  });
-  const refusals = new Counter({
-    name: "keystead_api_authentication_failures_total",
-    help: "Requests answered 401, by error code.",
-    labelNames: ["code"],
-    registers: [registry],
-  });
+  const { counter, histogram } = metricsOf(registry);
+  const duration = histogram(
+    "keystead_api_request_duration_seconds",
+    "Duration of an HTTP request in seconds, by route pattern and status.",
+    ["route", "status"],
+    REQUEST_SECONDS,
+  );
+  const refusals = counter("keystead_api_authentication_failures_total", "Requests answered 401, by error code.", [
+    "code",
+  ]);
   for (const code of AUTHENTICATION_CODES) refusals.inc({ code }, 0);
   return {
     answered: (route, status, seconds) => duration.observe({ route, status }, seconds),

@@ -1,9 +1,14 @@
-import { Counter, Gauge, Histogram, type MetricsRegistry } from "./prometheus.ts";
+import { metricsOf, type MetricsRegistry } from "./prometheus.ts";
 
 /** How a reconcile ended, in the words of controller-runtime's `result` label. */
 export type ReconcileResult = "success" | "requeue" | "requeue_after" | "error";
 
 const RESULTS: readonly ReconcileResult[] = ["success", "requeue", "requeue_after", "error"];
+
+/** An Event is sent as a new one, counted in the series of an earlier one, or lost. */
+type EventOutcome = "sent" | "counted" | "lost";
+
+const EVENT_OUTCOMES: readonly EventOutcome[] = ["sent", "counted", "lost"];
 
 /** controller-runtime's bounds in seconds, so that quantiles of stock boards mean the same. */
 const RECONCILE_SECONDS = [
@@ -17,86 +22,83 @@ export interface ReconcileMetrics {
   started(): (result: ReconcileResult, terminal?: boolean) => void;
 }
 
-/**
- * The metrics that any controller-runtime operator has, one set for a process: `reconciles(name)` once for each
- * controller. Everything countable stands at 0 from the start, so that a rate over the first event is seen.
- */
-export function createControllerMetrics(registry: MetricsRegistry): {
+/** Numbers of a process that reconciles. */
+export interface ControllerMetrics {
+  /** Once for each controller, which may run `concurrency` reconciles at a time. */
   reconciles(controller: string, concurrency: number): ReconcileMetrics;
-  /** 1 while this process holds the Lease of that name, else 0. */
-  leader(lease: string): { set(leads: boolean): void };
-} {
-  const registers = [registry];
-  const labelNames = ["controller"] as const;
-  const total = new Counter({
-    name: "controller_runtime_reconcile_total",
-    help: "Reconciles by controller and result.",
-    labelNames: ["controller", "result"],
-    registers,
-  });
-  const errors = new Counter({
-    name: "controller_runtime_reconcile_errors_total",
-    help: "Reconciles that ended in an error and are retried with back-off.",
-    labelNames,
-    registers,
-  });
-  const terminalErrors = new Counter({
-    name: "controller_runtime_terminal_reconcile_errors_total",
-    help: "Reconciles that ended in an error which only an edit can mend (condition Stalled).",
-    labelNames,
-    registers,
-  });
-  const seconds = new Histogram({
-    name: "controller_runtime_reconcile_time_seconds",
-    help: "Duration of a reconcile in seconds.",
-    labelNames,
-    buckets: RECONCILE_SECONDS,
-    registers,
-  });
-  const concurrencyGauge = new Gauge({
-    name: "controller_runtime_max_concurrent_reconciles",
-    help: "Reconciles of a controller that may run at the same time.",
-    labelNames,
-    registers,
-  });
-  const active = new Gauge({
-    name: "controller_runtime_active_workers",
-    help: "Reconciles that run now.",
-    labelNames,
-    registers,
-  });
-  const leader = new Gauge({
-    name: "leader_election_master_status",
-    help: "1 while this process holds the Lease, else 0.",
-    labelNames: ["name"],
-    registers,
-  });
+  /** Whether this process holds the Lease of that name. Call it once with false before it is known. */
+  leading(lease: string, leads: boolean): void;
+  /** What became of a Kubernetes Event. */
+  recorded(outcome: EventOutcome): void;
+}
 
+/**
+ * The metrics that any controller-runtime operator has, one set for a process. Everything countable stands at 0 from
+ * the start, so that a rate over the first event is seen.
+ */
+export function createControllerMetrics(registry: MetricsRegistry): ControllerMetrics {
+  const { counter, gauge } = metricsOf(registry);
+  const leader = gauge("leader_election_master_status", "1 while this process holds the Lease, else 0.", ["name"]);
+  const events = counter("keystead_kubernetes_events_total", "Kubernetes Events: sent, counted in a series, or lost.", [
+    "outcome",
+  ]);
+  for (const outcome of EVENT_OUTCOMES) events.inc({ outcome }, 0);
   return {
-    reconciles(controller, concurrency) {
-      for (const result of RESULTS) total.inc({ controller, result }, 0);
-      errors.inc({ controller }, 0);
-      terminalErrors.inc({ controller }, 0);
-      seconds.zero({ controller });
-      concurrencyGauge.set({ controller }, concurrency);
-      active.set({ controller }, 0);
-      return {
-        started() {
-          const startedAt = performance.now();
-          active.inc({ controller });
-          return (result, terminal = false) => {
-            active.dec({ controller });
-            seconds.observe({ controller }, (performance.now() - startedAt) / 1_000);
-            total.inc({ controller, result });
-            if (result === "error") errors.inc({ controller });
-            if (terminal) terminalErrors.inc({ controller });
-          };
-        },
-      };
-    },
-    leader(lease) {
-      leader.set({ name: lease }, 0);
-      return { set: (leads) => leader.set({ name: lease }, leads ? 1 : 0) };
-    },
+    reconciles: createReconcileMetrics(registry),
+    leading: (lease, leads) => leader.set({ name: lease }, leads ? 1 : 0),
+    recorded: (outcome) => events.inc({ outcome }),
+  };
+}
+
+function createReconcileMetrics(registry: MetricsRegistry): ControllerMetrics["reconciles"] {
+  const { counter, gauge, histogram } = metricsOf(registry);
+  const byController = ["controller"] as const;
+  const total = counter("controller_runtime_reconcile_total", "Reconciles by controller and result.", [
+    "controller",
+    "result",
+  ]);
+  const errors = counter(
+    "controller_runtime_reconcile_errors_total",
+    "Reconciles that ended in an error and are retried.",
+    byController,
+  );
+  const terminalErrors = counter(
+    "controller_runtime_terminal_reconcile_errors_total",
+    "Reconciles that only an edit can mend.",
+    byController,
+  );
+  const seconds = histogram(
+    "controller_runtime_reconcile_time_seconds",
+    "Duration of a reconcile in seconds.",
+    byController,
+    RECONCILE_SECONDS,
+  );
+  const limit = gauge(
+    "controller_runtime_max_concurrent_reconciles",
+    "Reconciles that may run at the same time.",
+    byController,
+  );
+  const active = gauge("controller_runtime_active_workers", "Reconciles that run now.", byController);
+
+  return (controller, concurrency) => {
+    for (const result of RESULTS) total.inc({ controller, result }, 0);
+    errors.inc({ controller }, 0);
+    terminalErrors.inc({ controller }, 0);
+    seconds.zero({ controller });
+    limit.set({ controller }, concurrency);
+    active.set({ controller }, 0);
+    return {
+      started() {
+        const startedAt = performance.now();
+        active.inc({ controller });
+        return (result, terminal = false) => {
+          active.dec({ controller });
+          seconds.observe({ controller }, (performance.now() - startedAt) / 1_000);
+          total.inc({ controller, result });
+          if (result === "error") errors.inc({ controller });
+          if (terminal) terminalErrors.inc({ controller });
+        };
+      },
+    };
   };
 }

@@ -1,4 +1,4 @@
-import { Counter, Histogram, type MetricsRegistry } from "./prometheus.ts";
+import { metricsOf, type MetricsRegistry } from "./prometheus.ts";
 
 /** Bounds in seconds of one call: 1 ms on an idle server, 30 s when a call's deadline ends it. */
 const CALL_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30];
@@ -8,19 +8,18 @@ export function createKubeClientMetrics(
   registry: MetricsRegistry,
   host: string,
 ): { attempted(method: string, code: string, seconds: number): void } {
-  const requests = new Counter({
-    name: "rest_client_requests_total",
-    help: "Calls to the API server by HTTP method, status code (or error code) and host.",
-    labelNames: ["code", "method", "host"],
-    registers: [registry],
-  });
-  const duration = new Histogram({
-    name: "rest_client_request_duration_seconds",
-    help: "Duration of a call to the API server in seconds, retries counted one by one.",
-    labelNames: ["verb", "host"],
-    buckets: CALL_SECONDS,
-    registers: [registry],
-  });
+  const { counter, histogram } = metricsOf(registry);
+  const requests = counter(
+    "rest_client_requests_total",
+    "Calls to the API server by HTTP method, status code (or error code) and host.",
+    ["code", "method", "host"],
+  );
+  const duration = histogram(
+    "rest_client_request_duration_seconds",
+    "Duration of a call to the API server in seconds, retries counted one by one.",
+    ["verb", "host"],
+    CALL_SECONDS,
+  );
   for (const method of ["GET", "POST", "PATCH", "PUT", "DELETE"]) {
     requests.inc({ code: method === "POST" ? "201" : "200", method, host }, 0);
     duration.zero({ verb: method, host });

@@ -6,9 +6,60 @@ import type * as prometheus from "prom-client";
 // its files can be loaded one by one; the version is pinned exactly in package.json.
 const load = createRequire(import.meta.url);
 
-export const Counter: typeof prometheus.Counter = load("prom-client/lib/counter.js");
-export const Gauge: typeof prometheus.Gauge = load("prom-client/lib/gauge.js");
-export const Histogram: typeof prometheus.Histogram = load("prom-client/lib/histogram.js");
-export const Registry: typeof prometheus.Registry = load("prom-client/lib/registry.js");
+const Counter: typeof prometheus.Counter = load("prom-client/lib/counter.js");
+const Gauge: typeof prometheus.Gauge = load("prom-client/lib/gauge.js");
+const Histogram: typeof prometheus.Histogram = load("prom-client/lib/histogram.js");
+const Registry: typeof prometheus.Registry = load("prom-client/lib/registry.js");
 
-export type { Counter as MetricsCounter, Registry as MetricsRegistry } from "prom-client";
+export type MetricsRegistry = prometheus.Registry;
+
+/** A registry of its own: the package's global one would mix the processes of a test. */
+export function newRegistry(): MetricsRegistry {
+  return new Registry();
+}
+
+/** Makers of metrics that are registered in one registry only. */
+export interface MetricMakers {
+  /** `read` is called at every scrape, before the value is printed. */
+  readonly counter: <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read?: Read<prometheus.Counter<L>>,
+  ) => prometheus.Counter<L>;
+  readonly gauge: <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    read?: Read<prometheus.Gauge<L>>,
+  ) => prometheus.Gauge<L>;
+  /** `buckets` are upper bounds in the unit of the name. */
+  readonly histogram: <L extends string>(
+    name: string,
+    help: string,
+    labelNames: readonly L[],
+    buckets: number[],
+  ) => prometheus.Histogram<L>;
+}
+
+export function metricsOf(registry: MetricsRegistry): MetricMakers {
+  const registers = [registry];
+  return {
+    counter: (name, help, labelNames, read) => new Counter({ name, help, labelNames, registers, ...collectedBy(read) }),
+    gauge: (name, help, labelNames, read) => new Gauge({ name, help, labelNames, registers, ...collectedBy(read) }),
+    histogram: (name, help, labelNames, buckets) => new Histogram({ name, help, labelNames, buckets, registers }),
+  };
+}
+
+type Read<Metric> = (metric: Metric) => void;
+
+/** The package hands a metric to its own `collect` as `this`. */
+function collectedBy<Metric>(read: Read<Metric> | undefined): { collect?: (this: Metric) => void } {
+  return read
+    ? {
+        collect() {
+          read(this);
+        },
+      }
+    : {};
+}

@@ -1,4 +1,4 @@
-import { Counter, Gauge, Histogram, type MetricsRegistry } from "./prometheus.ts";
+import { metricsOf, type MetricsRegistry } from "./prometheus.ts";
 
 /** Bounds in seconds: 1,000 objects are listed in about 0.1 s, 100,000 in ten. */
 const LIST_SECONDS = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60];
@@ -12,55 +12,35 @@ export interface WatchMetrics {
 
 /** Lists and watches of all kinds that a process follows. `kinds` are known beforehand, so that all stand at 0. */
 export function createWatchMetrics(registry: MetricsRegistry, kinds: readonly string[]): WatchMetrics {
-  const registers = [registry];
-  const labelNames = ["kind"] as const;
-  const heldObjects = new Gauge({
-    name: "keystead_watch_listed_objects",
-    help: "Objects that were kept of the last complete state.",
-    labelNames,
-    registers,
-  });
-  const lists = new Histogram({
-    name: "keystead_watch_list_duration_seconds",
-    help: "Duration of reading a complete state in seconds; its count says how often that was needed.",
-    labelNames,
-    buckets: LIST_SECONDS,
-    registers,
-  });
-  const restarts = new Counter({
-    name: "keystead_watch_restarts_total",
-    help: "Watches that ended: closed by the server in good order, or with an error code.",
-    labelNames: ["kind", "reason"],
-    registers,
-  });
-  const events = new Counter({
-    name: "keystead_watch_events_total",
-    help: "Watch events that arrived, bookmarks among them.",
-    labelNames: ["kind", "type"],
-    registers,
-  });
+  const { counter, gauge, histogram } = metricsOf(registry);
+  const held = gauge("keystead_watch_listed_objects", "Objects that were kept of the last complete state.", ["kind"]);
+  const lists = histogram(
+    "keystead_watch_list_duration_seconds",
+    "Duration of reading a complete state in seconds.",
+    ["kind"],
+    LIST_SECONDS,
+  );
+  const restarts = counter("keystead_watch_restarts_total", "Watches that ended, by reason.", ["kind", "reason"]);
+  const events = counter("keystead_watch_events_total", "Watch events that arrived, bookmarks among them.", [
+    "kind",
+    "type",
+  ]);
   const heardAt = new Map<string, number>();
-  const age: { set(labels: { kind: string }, value: number): void } = new Gauge({
-    name: "keystead_watch_last_event_age_seconds",
-    help: "Seconds since anything of the kind arrived; the server sends a bookmark about once a minute.",
-    labelNames,
-    registers,
-    collect() {
-      const now = performance.now();
-      for (const [kind, at] of heardAt) age.set({ kind }, (now - at) / 1_000);
-    },
+  gauge("keystead_watch_last_event_age_seconds", "Seconds since anything of the kind arrived.", ["kind"], (age) => {
+    const now = performance.now();
+    for (const [kind, at] of heardAt) age.set({ kind }, (now - at) / 1_000);
   });
 
   for (const kind of kinds) {
-    heldObjects.set({ kind }, 0);
+    held.set({ kind }, 0);
     lists.zero({ kind });
     restarts.inc({ kind, reason: "closed" }, 0);
     for (const type of ["ADDED", "MODIFIED", "DELETED", "BOOKMARK"]) events.inc({ kind, type }, 0);
   }
   return {
-    listed(kind, held, seconds) {
+    listed(kind, count, seconds) {
       heardAt.set(kind, performance.now());
-      heldObjects.set({ kind }, held);
+      held.set({ kind }, count);
       lists.observe({ kind }, seconds);
     },
     watchEnded: (kind, reason) => restarts.inc({ kind, reason }),
