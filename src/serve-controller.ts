@@ -12,11 +12,15 @@ import type { Part, Process } from "./serve.ts";
 import { createControllerMetrics } from "./telemetry/controller-metrics.ts";
 import { createKubeClientMetrics } from "./telemetry/kube-metrics.ts";
 import type { Log } from "./telemetry/log.ts";
+import { createQueueMetrics } from "./telemetry/queue-metrics.ts";
 import { createWatchMetrics } from "./telemetry/watch-metrics.ts";
 import { VERSION } from "./version.ts";
 
 /** Its uid names the cluster in the database: of all objects it is the one that lives as long as the cluster. */
 const CLUSTER_NAMESPACE = "kube-system";
+
+/** Kinds as the watch metrics name them. */
+const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
 
 /** Pause between two attempts to learn the cluster's uid at the start. */
 const CLUSTER_RETRY_MS = 2_000;
@@ -40,7 +44,9 @@ export async function startControllerPart(shared: Process, host: string): Promis
   log.info({ server, cluster }, "the API server answers");
   // A restarted process is somebody else, also where the host name stays.
   const instance = `${host}_${process.pid}_${Date.now().toString(36)}`;
-  const events = starting.use(createEventRecorder(client, { controller: "keystead.dev/controller", instance, log }));
+  const events = starting.use(
+    createEventRecorder(client, { controller: "keystead.dev/controller", instance, metrics, log }),
+  );
   const controller = starting.use(
     startController({
       client,
@@ -53,8 +59,8 @@ export async function startControllerPart(shared: Process, host: string): Promis
       concurrency: settings.concurrency,
       log,
       metrics: {
-        queue: undefined,
-        reflector: createWatchMetrics(registry, ["environments", "integrations", "connections", "secrets"]),
+        queue: createQueueMetrics(registry, ["environment", "integration", "connection"]),
+        reflector: createWatchMetrics(registry, WATCHED),
         reconciles: (name, concurrency) => metrics.reconciles(name, concurrency),
       },
     }),
@@ -62,20 +68,19 @@ export async function startControllerPart(shared: Process, host: string): Promis
 
   const stop = new AbortController();
   const lead = async (_fence: number, reign: AbortSignal): Promise<void> => {
-    await controller.work(reign);
-    log.info("caught up with what was there at the start");
-    await untilAborted(reign);
+    const done = controller.work(reign).then(() => log.info("caught up with what was there at the start"));
+    await Promise.race([untilAborted(reign), done.then(() => untilAborted(reign))]);
     await controller.drain();
   };
   const lease = `${config.installation.release}-controller`;
-  const leader = metrics.leader(lease);
+  metrics.leading(lease, false);
   const ended = settings.leaderElection
     ? campaign(client, {
         namespace: settings.namespace ?? identity.namespace,
         name: lease,
         identity: instance,
         signal: stop.signal,
-        metrics: { leading: (_lease, leads) => leader.set(leads) },
+        metrics,
         log,
         lead,
       })

@@ -1,5 +1,5 @@
 import { addFinalizer } from "../kube/finalizer.ts";
-import { type Connection, connectionIdOf } from "../resources/connection.ts";
+import { type Connection, connectionIdOf, parseConnection } from "../resources/connection.ts";
 import { credentialOf } from "../resources/credentials.ts";
 import {
   type ConnectionState,
@@ -17,19 +17,27 @@ import { CONNECTION, FINALIZER } from "./kinds.ts";
 import { type Outcome, settled, stalled } from "./outcome.ts";
 import { findParents, type Parents } from "./parents.ts";
 import { release } from "./release.ts";
+import type { Reconciler } from "./runner.ts";
 
 /** Everything about the desired row that needs no Secret. */
 type Declared = Omit<DesiredConnection, "credentials" | "sources">;
+
+/** The reconciler of Connections, for `followKind`. */
+export function connectionReconciler(deps: ControllerDeps): Reconciler<Connection> {
+  return {
+    kind: CONNECTION,
+    parse: parseConnection,
+    get: deps.connections.get,
+    reconcile: (resource, calls) => reconcileConnection(deps, resource, calls),
+    release: (resource, calls) => releaseConnection(deps, resource, calls),
+  };
+}
 
 /**
  * One pass over a Connection: its row says what its spec and its Secrets say. Where both did not change since they were
  * stored, it makes no call to the API server and no write to the database.
  */
-export async function reconcileConnection(
-  deps: ControllerDeps,
-  connection: Connection,
-  calls: CallOptions,
-): Promise<Outcome> {
+async function reconcileConnection(deps: ControllerDeps, connection: Connection, calls: CallOptions): Promise<Outcome> {
   const parents = await findParents(deps, connection);
   if (parents.kind !== "parents") return parents;
 
@@ -65,7 +73,7 @@ export async function reconcileConnection(
 }
 
 /** Soft-deletes the row of a Connection that is being deleted and lets it go. */
-export function releaseConnection(
+function releaseConnection(
   deps: ControllerDeps,
   connection: Omit<Connection, "spec">,
   calls: CallOptions,

@@ -2,7 +2,7 @@ import { Secret } from "../crypto/secret.ts";
 import { addFinalizer } from "../kube/finalizer.ts";
 import { keyOf } from "../kube/object.ts";
 import { parseDuration } from "../resources/duration.ts";
-import type { Environment } from "../resources/environment.ts";
+import { type Environment, parseEnvironment } from "../resources/environment.ts";
 import {
   type DesiredEnvironment,
   type EnvironmentState,
@@ -20,13 +20,25 @@ import { instantOf } from "./instant.ts";
 import { ENVIRONMENT, FINALIZER, ROTATE_SECRET_KEY } from "./kinds.ts";
 import { type Outcome, settled } from "./outcome.ts";
 import { release } from "./release.ts";
+import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
+
+/** The reconciler of Environments, for `followKind`. */
+export function environmentReconciler(deps: ControllerDeps): Reconciler<Environment> {
+  return {
+    kind: ENVIRONMENT,
+    parse: parseEnvironment,
+    get: deps.environments.get,
+    reconcile: (resource, calls) => reconcileEnvironment(deps, resource, calls),
+    release: (resource, calls) => releaseEnvironment(deps, resource, calls),
+  };
+}
 
 /**
  * One pass over an Environment: its row with keys and variables first, then the Secret that hands out the key, the
  * status last. A crash in between is repaired by the next pass, since the Secret is always written from the database.
  */
-export async function reconcileEnvironment(
+async function reconcileEnvironment(
   deps: ControllerDeps,
   environment: Environment,
   calls: CallOptions,
@@ -61,7 +73,7 @@ export async function reconcileEnvironment(
 }
 
 /** Ends the keys of an Environment and everything in it, takes the Secrets that were written for it away, and lets it go. */
-export function releaseEnvironment(
+function releaseEnvironment(
   deps: ControllerDeps,
   environment: Omit<Environment, "spec">,
   calls: CallOptions,

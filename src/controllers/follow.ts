@@ -1,14 +1,14 @@
-import type { KubeClient } from "../kube/client.ts";
-import type { KubeObject, ObjectKey } from "../kube/object.ts";
+import type { ObjectKey } from "../kube/object.ts";
 import type { ReflectorMetrics } from "../kube/reflector-position.ts";
-import { createWorkQueue, type WorkQueue, type WorkQueueMetrics } from "../kube/work-queue.ts";
+import { createWorkQueue, type WorkQueue } from "../kube/work-queue.ts";
 import type { Parsed } from "../resources/parse.ts";
+import type { ReconcileMetrics } from "../telemetry/controller-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
+import type { QueueMetrics } from "../telemetry/queue-metrics.ts";
 import type { ReferenceIndex } from "./references.ts";
-import type { Runner } from "./runner.ts";
+import { createRunner, type Reconciler, type RunnerDeps } from "./runner.ts";
 import { asksForPass, concernsDependents, type KeysteadResource, targetKey, targetsOf } from "./targets.ts";
 import { type Watched, watchKind } from "./watch.ts";
-import { ENVIRONMENT, INTEGRATION, CONNECTION } from "./kinds.ts";
 
 /** One kind at work: its objects, and the queue of those that need a pass. */
 export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
@@ -16,39 +16,51 @@ export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
   readonly queue: WorkQueue;
 }
 
-interface FollowOptions<R extends KeysteadResource> {
-  readonly kind: R["kind"];
-  readonly client: KubeClient;
+/** Numbers of all kinds; the names of queues and controllers are those of the kinds in lower case. */
+export interface FollowMetrics {
+  readonly queue: QueueMetrics;
+  readonly reflector: ReflectorMetrics;
+  reconciles(controller: string, concurrency: number): ReconcileMetrics;
+}
+
+/** What all kinds are followed with. */
+export interface FollowOptions extends Pick<RunnerDeps, "client" | "events"> {
+  /** None: the whole cluster. */
   readonly namespaces: readonly string[];
   readonly concurrency: number;
   readonly references: ReferenceIndex;
-  readonly runner: Runner;
-  readonly metrics: { readonly queue: WorkQueueMetrics | undefined; readonly reflector: ReflectorMetrics };
+  readonly metrics: FollowMetrics;
   readonly log: Log;
-  readonly parse: (object: KubeObject) => Parsed<R>;
   /** What is remembered about a resource goes with it. */
   forget(uid: string): void;
   /** A target that nobody refers to any more. */
   unreferenced(target: string): void;
-  wakeDependents(kind: R["kind"], key: ObjectKey): void;
+  wakeDependents(kind: KeysteadResource["kind"], key: ObjectKey): void;
 }
-
-const KINDS = { Environment: ENVIRONMENT, Integration: INTEGRATION, Connection: CONNECTION };
 
 /**
  * Follows one kind: keeps its objects, the index of what they refer to, and a paused queue. Events only enqueue. The first
  * list enqueues nothing: that is left to the catch-up, which knows how to do it for thousands.
  */
-export function followKind<R extends KeysteadResource>(options: FollowOptions<R>): Followed<R> {
-  const { kind, references, runner, log } = options;
+export function followKind<R extends KeysteadResource>(
+  kind: R["kind"],
+  reconciler: Reconciler<R>,
+  options: FollowOptions,
+): Followed<R> {
+  const { client, events, log, references, concurrency } = options;
+  const name = kind.toLowerCase();
+  const metrics = options.metrics.reconciles(name, concurrency);
+  const runner = createRunner({ client, events, metrics, log, now: () => new Date() }, reconciler);
   const queue = createWorkQueue({
-    name: kind.toLowerCase(),
-    concurrency: options.concurrency,
+    name,
+    concurrency,
     paused: true,
     run: runner.run,
     metrics: options.metrics.queue,
-    failed: (key, error) => log.error({ error, kind, key }, "A pass broke off, which it never should"),
+    failed: (key, error) => log.error({ error, kind, key }, "a pass broke off, which it never should"),
   });
+
+  options.metrics.queue.observe(name, queue);
 
   function refer(key: ObjectKey, before: Parsed<R> | undefined, now: Parsed<R> | undefined): void {
     const former = targetsOf(before);
@@ -57,10 +69,10 @@ export function followKind<R extends KeysteadResource>(options: FollowOptions<R>
   }
 
   const objects = watchKind<Parsed<R>>({
-    client: options.client,
-    kind: KINDS[kind],
+    client,
+    kind: reconciler.kind,
     namespaces: options.namespaces,
-    keep: options.parse,
+    keep: reconciler.parse,
     metrics: options.metrics.reflector,
     log,
     handler: {

@@ -1,6 +1,6 @@
 import { addFinalizer } from "../kube/finalizer.ts";
 import { keyOf } from "../kube/object.ts";
-import type { Integration } from "../resources/integration.ts";
+import { type Integration, parseIntegration } from "../resources/integration.ts";
 import {
   type DesiredIntegration,
   type IntegrationState,
@@ -15,12 +15,24 @@ import { FINALIZER, INTEGRATION } from "./kinds.ts";
 import { type Outcome, settled } from "./outcome.ts";
 import { findEnvironment } from "./parents.ts";
 import { release } from "./release.ts";
+import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
 
 type Declared = Omit<DesiredIntegration, "client" | "sources">;
 
+/** The reconciler of Integrations, for `followKind`. */
+export function integrationReconciler(deps: ControllerDeps): Reconciler<Integration> {
+  return {
+    kind: INTEGRATION,
+    parse: parseIntegration,
+    get: deps.integrations.get,
+    reconcile: (resource, calls) => reconcileIntegration(deps, resource, calls),
+    release: (resource, calls) => releaseIntegration(deps, resource, calls),
+  };
+}
+
 /** One pass over an Integration: its row says what its spec and the Secrets of its client say. */
-export async function reconcileIntegration(
+async function reconcileIntegration(
   deps: ControllerDeps,
   integration: Integration,
   calls: CallOptions,
@@ -55,7 +67,7 @@ export async function reconcileIntegration(
 }
 
 /** Soft-deletes an Integration with its connections and lets it go. */
-export function releaseIntegration(
+function releaseIntegration(
   deps: ControllerDeps,
   integration: Omit<Integration, "spec">,
   calls: CallOptions,

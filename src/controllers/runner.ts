@@ -15,15 +15,16 @@ import { type ResourceStatus, statusAfter } from "./status.ts";
 
 type AnyResource = Resource<string, { readonly suspend?: boolean | undefined }, ResourceStatus>;
 
-/** What one kind brings: where its objects are, and what to do with a valid one and with one that is being deleted. */
+/** What one kind brings: how its objects are read and found, and what to do with a valid one and with one being deleted. */
 export interface Reconciler<R extends AnyResource> {
   readonly kind: ResourceKind;
+  readonly parse: (object: unknown) => Parsed<R>;
   readonly get: (key: ObjectKey) => Parsed<R> | undefined;
   reconcile(resource: R, calls: CallOptions): Promise<Outcome>;
   release(resource: Omit<R, "spec">, calls: CallOptions): Promise<Outcome>;
 }
 
-interface RunnerDeps {
+export interface RunnerDeps {
   readonly client: KubeClient;
   readonly events: EventRecorder;
   readonly metrics: ReconcileMetrics;
