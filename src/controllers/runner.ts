@@ -36,7 +36,7 @@ export interface RunnerDeps {
  * How long a new resource may wait for another one before its status says so. What `kubectl apply -f folder/` creates
  * arrives within this, in any order, and the status write that would be wrong a moment later is saved.
  */
-const QUIET_WAIT_MS = 500;
+const QUIET_WAIT_MS = 1_000;
 
 /** A stalled resource is looked at again in case what was in its way went without an event, such as a row of the API. */
 const SLOW_RETRY_MS = 300_000;
@@ -50,8 +50,8 @@ export interface Runner {
 
 /** The one place that turns an outcome into status, event, metric and requeue. */
 export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler: Reconciler<R>): Runner {
-  /** New resources whose first wait is not told yet. */
-  const quiet = new Set<ObjectKey>();
+  /** New resources whose wait is not told yet, with the instant at which it began. */
+  const quietSince = new Map<ObjectKey, number>();
   /** Statuses written whose event has not come back: a pass in between must not write them a second time. */
   const written = new Map<ObjectKey, { readonly uid: string; readonly status: ResourceStatus }>();
 
@@ -86,16 +86,14 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
   async function passAndReport(key: ObjectKey, calls: CallOptions): Promise<{ outcome: Outcome; requeue: Requeue }> {
     const found = reconciler.get(key);
     if (!found) {
-      quiet.delete(key);
+      quietSince.delete(key);
       written.delete(key);
       return { outcome: gone(), requeue: { kind: "done" } };
     }
     const outcome = await pass(found, calls);
-    if (outcome.kind === "waiting" && !found.value.status.conditions && !quiet.has(key)) {
-      quiet.add(key);
-      return { outcome, requeue: { kind: "after", ms: QUIET_WAIT_MS } };
-    }
-    quiet.delete(key);
+    const quietMs = outcome.kind === "waiting" && !found.value.status.conditions ? quietFor(key) : 0;
+    if (quietMs > 0) return { outcome, requeue: { kind: "after", ms: quietMs } };
+    quietSince.delete(key);
     try {
       await report(found.value, key, outcome, calls);
     } catch (thrown) {
@@ -104,6 +102,14 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
       return { outcome: failed, requeue: { kind: "backoff" } };
     }
     return { outcome, requeue: requeueOf(outcome) };
+  }
+
+  /** Milliseconds for which a new resource may go on waiting without a word; each pass in between asks again. */
+  function quietFor(key: ObjectKey): number {
+    const now = deps.now().getTime();
+    const since = quietSince.get(key) ?? now;
+    quietSince.set(key, since);
+    return since + QUIET_WAIT_MS - now;
   }
 
   return {
