@@ -89,7 +89,7 @@ export function startChild(logs: string, options: ChildOptions): Child {
 }
 
 /** The last lines a child wrote: what it said before it ended is the best error message there is. */
-export function lastLines(child: Child, count = 5): string {
+export function lastLines(child: Child, count = 15): string {
   return readFileSync(child.logFile, "utf8").trimEnd().split("\n").slice(-count).join("\n");
 }
 

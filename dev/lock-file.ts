@@ -1,4 +1,4 @@
-import { linkSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { linkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { identify, isRunning, processIdentity } from "./process-identity.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
@@ -21,34 +21,39 @@ export function tryLock(path: string): LockAttempt {
   const candidate = `${path}.${randomUUID()}`;
   writeFileSync(candidate, own, { mode: 0o600 });
   try {
-    // Each round either takes the lock, finds a live owner, or removes one dead owner; two are enough but for a crowd.
-    for (let round = 0; round < 10; round++) {
+    for (let round = 0; ; round++) {
       if (link(candidate, path)) return { lock: { release: () => release(path, own) } };
       const found = readText(path);
       const owner = ownerIn(found);
-      if (owner && isRunning(owner)) return { heldBy: owner.pid };
-      if (found !== undefined) removeStale(path, found);
+      if (owner && (isRunning(owner) || round === MAX_ROUNDS)) return { heldBy: owner.pid };
+      if (found !== undefined) removeStale(path, found, candidate);
     }
-    return { heldBy: ownerIn(readText(path))?.pid ?? 0 };
   } finally {
     rmSync(candidate, { force: true });
   }
 }
 
+/** Rounds in which others are busy removing the same dead owner, 1 ms each; one of them has the lock by then. */
+const MAX_ROUNDS = 1_000;
+
+/** Removing takes well under a millisecond; one that takes longer was killed in the middle of it. */
+const TAKEOVER_DEADLINE_MS = 10_000;
+
 /**
- * Two processes may find the same dead owner. The one that comes second would remove the lock of the first: so the file is
- * moved away first, looked at, and put back when it is not the one that was found dead.
+ * Two processes may find the same dead owner, and the one that comes second must not remove the lock that the first has
+ * taken since. So only who holds the takeover file removes, and looks again before it does.
  */
-function removeStale(path: string, found: string): void {
-  const moved = `${path}.${randomUUID()}`;
-  try {
-    renameSync(path, moved);
-  } catch {
-    // Somebody else moved it; the next round sees what is there now.
+function removeStale(path: string, found: string, candidate: string): void {
+  const takeover = `${path}.takeover`;
+  if (!link(candidate, takeover)) {
+    const madeAt = statSync(takeover, { throwIfNoEntry: false })?.ctimeMs ?? Date.now();
+    if (Date.now() - madeAt > TAKEOVER_DEADLINE_MS) rmSync(takeover, { force: true });
+    // The caller is synchronous, so that nothing of the same process can come in between.
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
     return;
   }
-  if (readText(moved) !== found) link(moved, path);
-  rmSync(moved, { force: true });
+  if (readText(path) === found) rmSync(path, { force: true });
+  rmSync(takeover, { force: true });
 }
 
 function release(path: string, own: string): void {

@@ -1,0 +1,231 @@
+import { execFile } from "node:child_process";
+import { randomBytes } from "node:crypto";
+import { createServer } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
+import { promisify } from "node:util";
+import { Client } from "pg";
+import { expect, inject, test } from "vitest";
+import { z } from "zod";
+import { eventually } from "./support/eventually.ts";
+import { makeDataFolder, npmStart, ownPort, stillRunning } from "./support/npm-start.ts";
+import type { DataFolder } from "./support/npm-start.ts";
+import { createEmptyDatabase, createNamespace } from "./support/servers.ts";
+
+/** `npm start` promises ten seconds; the rest is for a machine that runs every other test at the same time. */
+const STOP_DEADLINE_MS = 20_000;
+
+/** Two starts of everything, on a busy machine. */
+const TIMEOUT_MS = 180_000;
+
+async function kubectl(data: DataFolder, args: readonly string[]): Promise<string> {
+  const program = `${inject("controlPlane").binaries}/kubectl`;
+  const env = { ...process.env, KUBECACHEDIR: `${data.path}/kubectl-cache`, KUBECONFIG: `${data.path}/kubeconfig` };
+  return (await promisify(execFile)(program, [...args], { env })).stdout;
+}
+
+/** What an application sees: the credential, read with the key that Kubernetes delivered. */
+async function readCredential(data: DataFolder, port: string): Promise<unknown> {
+  const secret = ["-n", "keystead-demo", "get", "secret", "production-keystead"];
+  const key = await kubectl(data, [...secret, "-o", "jsonpath={.data.KEYSTEAD_SECRET_KEY}"]);
+  const headers = { authorization: `Bearer ${Buffer.from(key, "base64").toString()}` };
+  const answer = await fetch(`http://127.0.0.1:${port}/connections/acme?provider_config_key=stripe`, { headers });
+  return z.object({ credentials: z.unknown() }).parse(await answer.json()).credentials;
+}
+
+async function sealedCredentials(data: DataFolder): Promise<Buffer[]> {
+  const client = new Client({ connectionString: data.file("database-url").trim() });
+  await client.connect();
+  try {
+    const found = await client.query<{ sealed: Buffer }>(
+      "select credentials_sealed as sealed from keystead.connections",
+    );
+    return found.rows.map((row) => row.sealed);
+  } finally {
+    await client.end();
+  }
+}
+
+/** What the promise resolves with, or "late". */
+async function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T | "late"> {
+  const timer = new AbortController();
+  const late = delay(deadlineMs, "late" as const, { signal: timer.signal }).catch(() => "late" as const);
+  const first = await Promise.race([promise, late]);
+  timer.abort();
+  return first;
+}
+
+test(
+  "one command gives a cluster whose credentials are sealed in Postgres and served over HTTP, and keeps all of it",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    using data = makeDataFolder();
+    const port = await ownPort();
+    const args = ["--data-dir", data.path, "--api-port", port];
+
+    await using first = npmStart(args);
+    await first.ready();
+    for (const name of ["kubeconfig", "database-url", "encryption-key"]) expect(data.mode(name), name).toBe("600");
+    expect(data.file("database-url")).toContain("postgres://keystead_owner:");
+    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "not-a-real-api-key" });
+    const sealed = await sealedCredentials(data);
+    expect(sealed.length).toBeGreaterThan(0);
+    for (const bytes of sealed) expect(bytes.includes("not-a-real")).toBe(false);
+
+    // The controller is who the chart makes it: what it needs, and nothing that it does not.
+    const controller = ["auth", "can-i", "--kubeconfig", `${data.path}/controller.kubeconfig`, "--all-namespaces"];
+    await expect(kubectl(data, [...controller, "watch", "connections.keystead.dev"])).resolves.toBe("yes\n");
+    await expect(kubectl(data, [...controller, "list", "pods"])).rejects.toThrow("can-i");
+
+    const second = npmStart([...args.slice(0, 2), "--api-port", await ownPort()]);
+    await expect(second.ended).resolves.toBe(1);
+    expect(second.output()).toMatch(
+      /is in use by process \d+\. Stop it first, or choose another folder with --data-dir\./,
+    );
+
+    await kubectl(data, [
+      "-n",
+      "keystead-demo",
+      "patch",
+      "secret",
+      "stripe-acme",
+      "-p",
+      '{"stringData":{"api-key":"edited"}}',
+    ]);
+    await eventually(async () =>
+      expect(await readCredential(data, port)).toEqual({ type: "API_KEY", apiKey: "edited" }),
+    );
+
+    const processes = data.processes();
+    const kubeconfig = data.file("kubeconfig");
+    first.signal("SIGTERM");
+    await expect(within(STOP_DEADLINE_MS, first.ended)).resolves.toBe(0);
+    expect(stillRunning(processes)).toEqual([]);
+    expect(processes.map((process) => process.name).toSorted()).toEqual([
+      "api",
+      "controller",
+      "etcd",
+      "kube-apiserver",
+      "kube-controller-manager",
+      "postgres",
+    ]);
+
+    await using again = npmStart(args);
+    await again.ready();
+    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "edited" });
+    expect(data.file("kubeconfig")).toBe(kubeconfig);
+  },
+);
+
+test(
+  "after a SIGKILL of everything that can be killed at once, the next start ends the leftovers and finds the data",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    using data = makeDataFolder();
+    const port = await ownPort();
+    const args = ["--data-dir", data.path, "--api-port", port];
+    await using killed = npmStart(args);
+    await killed.ready();
+    const leftovers = data.processes();
+    // Without its guardian nobody ends the servers, which are in sessions of their own.
+    const guardian = leftovers[0] && (await guardianBeside(leftovers[0].pid));
+    if (guardian) process.kill(guardian, "SIGKILL");
+    killed.killGroup();
+    await killed.ended;
+    expect(stillRunning(leftovers)).toContain("etcd");
+
+    await using next = npmStart(args);
+    await next.ready();
+    expect(next.output()).toContain("Ended what an earlier start left running: ");
+    expect(stillRunning(leftovers)).toEqual([]);
+    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "not-a-real-api-key" });
+
+    next.signal("SIGINT");
+    await expect(within(STOP_DEADLINE_MS, next.ended)).resolves.toBe(0);
+  },
+);
+
+/** The guardian is a child of the same process as that child. */
+async function guardianBeside(child: number): Promise<number | undefined> {
+  const { stdout } = await promisify(execFile)("ps", ["-eo", "pid=,ppid=,args="]);
+  const rows = stdout.split("\n").map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line));
+  const parent = rows.find((row) => Number(row?.[1]) === child)?.[2];
+  return Number(rows.find((row) => row?.[2] === parent && row?.[3]?.includes("keystead-guardian"))?.[1]);
+}
+
+test("a guardian ends the servers when only npm start itself is killed", { timeout: TIMEOUT_MS }, async () => {
+  using data = makeDataFolder();
+  await using killed = npmStart(["--data-dir", data.path, "--api-port", await ownPort(), "--no-examples"]);
+  await killed.ready();
+  const processes = data.processes();
+  killed.killGroup();
+  await killed.ended;
+  await eventually(() => expect(stillRunning(processes)).toEqual([]));
+});
+
+test("a taken port is one sentence that says what to do, before anything is started", async () => {
+  using data = makeDataFolder();
+  await using other = createServer();
+  const port = await ownPort();
+  await new Promise<void>((resolve) => other.listen(Number(port), "127.0.0.1", resolve));
+  await using refused = npmStart(["--data-dir", data.path, "--api-port", port]);
+  await expect(refused.ended).resolves.toBe(1);
+  expect(refused.output()).toContain(
+    `Port ${port} is in use by another program: stop that program, or choose another for the API with --api-port N.`,
+  );
+  expect(data.processes()).toEqual([]);
+});
+
+test(
+  "a cluster and a database of the user's own are used, with his settings, and neither is started or stopped",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    using data = makeDataFolder();
+    await using database = await createEmptyDatabase();
+    await using namespace = await createNamespace("start");
+    // Other tests share this cluster, so this controller keeps to its own namespace.
+    const settings = {
+      KEYSTEAD_WATCH_NAMESPACES: namespace.name,
+      KEYSTEAD_NAMESPACE: namespace.name,
+      KEYSTEAD_LEADER_ELECTION: "false",
+    };
+    const env = { ...settings, KUBECONFIG: inject("controlPlane").kubeconfig, DATABASE_URL: database.ownerUrl };
+    const args = ["--data-dir", data.path, "--context", "keystead", "--no-examples", "--api-port", await ownPort()];
+
+    await using first = npmStart(args, env);
+    await first.ready();
+    expect(
+      data
+        .processes()
+        .map((process) => process.name)
+        .toSorted(),
+    ).toEqual(["api", "controller"]);
+    expect(data.file("database-url").trim()).toBe(database.ownerUrl);
+
+    first.signal("SIGTERM");
+    await expect(first.ended).resolves.toBe(0);
+
+    // Another key than the one that the database was made with: the controller refuses, and its message is shown.
+    await using wrongKey = npmStart(args, { ...env, KEYSTEAD_ENCRYPTION_KEY: randomBytes(32).toString("base64") });
+    await expect(wrongKey.ended).resolves.toBe(1);
+    expect(wrongKey.output()).toContain("encryption_key_unknown");
+    expect(data.processes()).toEqual([]);
+  },
+);
+
+test("when a part dies, everything ends and the exit code says so", { timeout: TIMEOUT_MS }, async () => {
+  using data = makeDataFolder();
+  await using started = npmStart(["--data-dir", data.path, "--no-examples", "--api-port", await ownPort()]);
+  await started.ready();
+  const processes = data.processes();
+  const api = processes.find((process) => process.name === "api");
+  if (api) process.kill(api.pid, "SIGKILL");
+  await expect(within(STOP_DEADLINE_MS, started.ended)).resolves.toBe(1);
+  expect(started.output()).toContain("api ended. It said:");
+  expect(stillRunning(processes)).toEqual([]);
+});
+
+test("an option that does not exist is refused with the list of those that do", async () => {
+  await using refused = npmStart(["--datadir", "x"]);
+  await expect(refused.ended).resolves.toBe(1);
+  expect(refused.output()).toContain("--data-dir DIR");
+});
