@@ -1,3 +1,4 @@
+import { Socket } from "node:net";
 import { TypeOverrides, types, type ClientConfig } from "pg";
 import { KeysteadError } from "../errors.ts";
 import type { Secret } from "../crypto/secret.ts";
@@ -39,6 +40,8 @@ export interface ConnectionSettings {
    * poolers do. Connecting again then does without them.
    */
   droppedStartupLimits(thrown: unknown): boolean;
+  /** Destroys all connections that are left: on a dead link a polite goodbye is never answered. */
+  destroyConnections(): void;
 }
 
 /** Throws `configuration_invalid` for a text that is no URL; the text itself, which holds a password, is not repeated. */
@@ -48,10 +51,17 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
     throw new KeysteadError("configuration_invalid", "the database URL is no postgres:// URL");
   }
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  const sockets = new Set<Socket>();
+  const openSocket = (): Socket => {
+    const socket = new Socket();
+    sockets.add(socket);
+    return socket.once("close", () => sockets.delete(socket));
+  };
   let limitsAtStartup = true;
   return {
     clientConfig: () => ({
       connectionString,
+      stream: openSocket,
       application_name: options.applicationName,
       connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
       query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
@@ -71,6 +81,9 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
       if (!limitsAtStartup || sqlStateOf(thrown) !== PROTOCOL_VIOLATION) return false;
       limitsAtStartup = false;
       return true;
+    },
+    destroyConnections() {
+      for (const socket of sockets) socket.destroy();
     },
   };
 }

@@ -148,13 +148,18 @@ function compare(applied: readonly AppliedMigration[], migrations: readonly Migr
 }
 
 async function checkPostgresVersion(owner: Queryable): Promise<void> {
-  const [row] = await owner.query<{ version: number }>(
-    "select current_setting('server_version_num')::int / 10000 as version",
-  );
-  if (row && row.version >= OLDEST_POSTGRES) return;
-  throw new KeysteadError(
+  const [row] = await owner.query<{ version: number }>("select current_setting('server_version_num')::int as version");
+  const refused = refusePostgres(row?.version ?? 0);
+  if (refused) throw refused;
+}
+
+/** Pure. @param version `server_version_num`: 180004 is 18.4. Newer servers than those tested are not refused. */
+export function refusePostgres(version: number): KeysteadError | undefined {
+  const major = Math.floor(version / 10_000);
+  if (major >= OLDEST_POSTGRES) return undefined;
+  return new KeysteadError(
     "postgres_unsupported",
-    `Postgres ${row?.version} is too old: Keystead needs ${OLDEST_POSTGRES} or newer`,
+    `Postgres ${major} is too old: Keystead needs ${OLDEST_POSTGRES} or newer`,
   );
 }
 

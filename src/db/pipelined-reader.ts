@@ -82,13 +82,17 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
   const readOnce = async <Row extends object>(text: string, name: string | undefined, values: readonly SqlValue[]) => {
     const lane = quietest(lanes);
     lane.inFlight += 1;
+    let client: Client | undefined;
     try {
-      const client = await clientOf(lane);
+      client = await clientOf(lane);
       const query = name === undefined ? { text } : { name, text };
       const result = await client.query<Row>({ ...query, values: [...values] });
       return result.rows;
     } catch (thrown) {
-      throw databaseError(thrown);
+      const error = databaseError(thrown);
+      // At once, not when the socket gets around to say so: what is asked again must not be asked here.
+      if (client && !connectionSurvives(error)) abandon(lane, client);
+      throw error;
     } finally {
       lane.inFlight -= 1;
     }
@@ -124,6 +128,12 @@ function quietest(lanes: readonly Lane[]): Lane {
 /** A lane that has to connect first, or may not yet, comes after every one that can send at once. */
 function rank(lane: Lane): number {
   return lane.inFlight + (lane.client || lane.failures === 0 ? 0 : 1e6);
+}
+
+function abandon(lane: Lane, client: Client): void {
+  if (lane.client !== client) return;
+  lane.client = undefined;
+  client.end().catch(() => undefined);
 }
 
 async function connect(lane: Lane, settings: ConnectionSettings, now: () => number): Promise<Client> {

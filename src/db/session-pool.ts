@@ -67,6 +67,8 @@ function createPool(settings: ConnectionSettings, size: number): Pool {
   const pool = new Pool({ ...settings.clientConfig(), max: size, idleTimeoutMillis: IDLE_TIMEOUT_MS });
   // An idle connection that dies is removed from the pool; without a listener it would end the process instead.
   pool.on("error", () => undefined);
+  // The same for one that dies while it is lent: its statement fails, and that is where it is dealt with.
+  pool.on("connect", (client) => client.on("error", () => undefined));
   return pool;
 }
 

@@ -7,13 +7,19 @@ export interface SeverableProxy extends AsyncDisposable {
   /** Resets every connection and every new one, until `mend`. */
   sever(): void;
   mend(): void;
+  /** Open connections pass nothing any more, in either direction, and are not closed: a dead link. New ones work. */
+  goSilent(): void;
+  /** Connections that were asked for so far, refused ones included. */
+  readonly accepted: number;
 }
 
 /** Forwards bytes to `host:port` in both directions. */
 export async function startSeverableProxy(target: { host: string; port: number }): Promise<SeverableProxy> {
   const sockets = new Set<Socket>();
   let severed = false;
+  let accepted = 0;
   const server = createServer((client) => {
+    accepted += 1;
     if (severed) {
       client.resetAndDestroy();
       return;
@@ -48,6 +54,12 @@ export async function startSeverableProxy(target: { host: string; port: number }
     },
     mend() {
       severed = false;
+    },
+    goSilent() {
+      for (const socket of sockets) socket.unpipe().pause();
+    },
+    get accepted() {
+      return accepted;
     },
     async [Symbol.asyncDispose]() {
       cut();

@@ -1,0 +1,113 @@
+import { expect, test } from "vitest";
+import { KeysteadError } from "../errors.ts";
+import { createBatcher } from "./batch.ts";
+
+/** Longer than any test may take: whoever waits for it fails. */
+const FOREVER_MS = 3_600_000;
+
+test("callers of one moment share a run, and each gets its own result", async () => {
+  const runs: number[][] = [];
+  const double = createBatcher<number, number>({
+    maxSize: 10,
+    run: async (items) => {
+      runs.push([...items]);
+      return items.map((item) => item * 2);
+    },
+  });
+  expect(await Promise.all([double(1), double(2), double(3)])).toEqual([2, 4, 6]);
+  expect(runs).toEqual([[1, 2, 3]]);
+});
+
+test("while one batch is in flight the next collects, up to its limit", async () => {
+  const runs: number[][] = [];
+  const first = Promise.withResolvers<void>();
+  const started = Promise.withResolvers<void>();
+  const batch = createBatcher<number, true>({
+    maxSize: 3,
+    run: async (items) => {
+      runs.push([...items]);
+      started.resolve();
+      if (runs.length === 1) await first.promise;
+      return items.map(() => true);
+    },
+  });
+  const answers = [batch(0)];
+  await started.promise;
+  answers.push(...[1, 2, 3, 4].map((item) => batch(item)));
+  first.resolve();
+  await Promise.all(answers);
+  expect(runs).toEqual([[0], [1, 2, 3], [4]]);
+});
+
+test("an item that comes alone never waits for company", async () => {
+  const batch = createBatcher<number, number>({ maxSize: 10, minIntervalMs: FOREVER_MS, run: async (items) => items });
+  for (const item of [1, 2, 3]) expect(await batch(item)).toBe(item);
+});
+
+test("after a batch of several the next waits for the interval, unless it is full before", async () => {
+  const runs: number[][] = [];
+  const batch = createBatcher<number, number>({
+    maxSize: 2,
+    minIntervalMs: FOREVER_MS,
+    run: async (items) => {
+      runs.push([...items]);
+      return items;
+    },
+  });
+  await Promise.all([batch(1), batch(2)]);
+  const waiting = batch(3);
+  expect(await Promise.all([batch(4), waiting])).toEqual([4, 3]);
+  expect(runs).toEqual([
+    [1, 2],
+    [3, 4],
+  ]);
+});
+
+test("an item that cannot be handled fails alone: its neighbours are run again without it", async () => {
+  const batch = createBatcher<string, string>({
+    maxSize: 10,
+    run: async (items) => {
+      if (items.includes("bad")) throw new KeysteadError("database_value_refused", "bad");
+      return items;
+    },
+  });
+  const outcomes = await Promise.allSettled([batch("a"), batch("bad"), batch("b")]);
+  expect(outcomes).toMatchObject([
+    { status: "fulfilled", value: "a" },
+    { status: "rejected", reason: { code: "database_value_refused" } },
+    { status: "fulfilled", value: "b" },
+  ]);
+});
+
+test("when the database is away all items fail at once, without asking it once for each", async () => {
+  let runs = 0;
+  const batch = createBatcher<number, number>({
+    maxSize: 10,
+    run: async () => {
+      runs += 1;
+      throw new KeysteadError("database_unavailable", "away");
+    },
+  });
+  const outcomes = await Promise.allSettled([batch(1), batch(2), batch(3)]);
+  expect(outcomes.map(({ status }) => status)).toEqual(["rejected", "rejected", "rejected"]);
+  expect(runs).toBe(1);
+});
+
+test("a failed batch does not stop the next one", async () => {
+  let isAway = true;
+  const batch = createBatcher<number, number>({
+    maxSize: 10,
+    run: async (items) => {
+      if (isAway) throw new KeysteadError("database_unavailable", "away");
+      return items;
+    },
+  });
+  await expect(batch(1)).rejects.toMatchObject({ code: "database_unavailable" });
+  isAway = false;
+  expect(await batch(2)).toBe(2);
+});
+
+test("a run that loses a result is an error for its callers, not a hang", async () => {
+  const batch = createBatcher<number, number>({ maxSize: 10, run: async () => [] });
+  await expect(batch(1)).rejects.toMatchObject({ code: "internal_error" });
+});
