@@ -6,7 +6,7 @@ import { z } from "zod";
 
 import { KeysteadError } from "../errors.ts";
 import type { Identity, ServerAddress } from "./identity.ts";
-import { bearerOfClientNode } from "./kubeconfig-exec.ts";
+import { askCredentialPlugin } from "./kubeconfig-exec.ts";
 import type { Bearer } from "./token-file.ts";
 import { fixedToken, tokenFile } from "./token-file.ts";
 
@@ -78,12 +78,16 @@ export async function loadKubeconfig(paths: string, contextName: string | undefi
   const user = find(files, paths, "user", context.user, (content) => content.users);
   const credentials = { value: user.value.user ?? {}, directory: user.directory };
   const server = await serverOf(paths, { value: cluster.value.cluster, directory: cluster.directory }, credentials);
-  const bearer = await bearerOf(paths, chosen, credentials);
-  return {
-    server: bearer.tls === undefined ? server : { ...server, tls: { ...server.tls, ...bearer.tls } },
-    bearer: bearer.bearer,
-    namespace: context.namespace ?? "default",
-  };
+  const namespace = context.namespace ?? "default";
+  if (!usesPlugin(credentials.value)) return { server, bearer: bearerOf(paths, credentials), namespace };
+
+  const plugin = await askCredentialPlugin({
+    path: paths,
+    directory: user.directory,
+    cluster: cluster.value.cluster,
+    user: credentials.value,
+  });
+  return { server: { ...server, tls: { ...server.tls, ...plugin.tls } }, bearer: plugin.bearer, namespace };
 }
 
 async function readKubeconfig(path: string): Promise<KubeconfigFile> {
@@ -159,22 +163,19 @@ async function material(
   }
 }
 
-interface UserBearer {
-  readonly bearer?: Bearer;
-  readonly tls?: { readonly cert?: string; readonly key?: string };
+/** A token of its own wins over a plugin, as with kubectl. */
+function usesPlugin(user: User): boolean {
+  if (user.token !== undefined || user.tokenFile !== undefined) return false;
+  return user.exec !== undefined || user["auth-provider"] !== undefined;
 }
 
-async function bearerOf(paths: string, contextName: string, user: Located<User>): Promise<UserBearer> {
-  const { value } = user;
-  if (value.tokenFile !== undefined && value.tokenFile !== "") {
-    return { bearer: tokenFile(resolve(user.directory, value.tokenFile)) };
-  }
-  if (value.token !== undefined && value.token !== "") return { bearer: fixedToken(value.token) };
-  if (value.exec !== undefined || value["auth-provider"] !== undefined) return bearerOfClientNode(paths, contextName);
+function bearerOf(paths: string, { value, directory }: Located<User>): Bearer | undefined {
+  if (value.tokenFile !== undefined && value.tokenFile !== "") return tokenFile(resolve(directory, value.tokenFile));
+  if (value.token !== undefined && value.token !== "") return fixedToken(value.token);
   if (value.username !== undefined) {
     throw invalid(paths, "users with username and password are not supported: API servers dropped them in 1.19");
   }
-  return {};
+  return undefined;
 }
 
 function invalid(path: string, why: string): KeysteadError {
