@@ -1,12 +1,12 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { findBinaries } from "./binaries.ts";
-import type { Progress } from "./binaries.ts";
-import type { Child } from "./child-process.ts";
-import type { ChildProcesses } from "./child-processes.ts";
-import { startControlPlane } from "./control-plane.ts";
-import { createKubectl, kubectlOnPath } from "./kubectl.ts";
-import type { Kubectl } from "./kubectl.ts";
+import { findBinaries } from "./control-plane/binaries.ts";
+import type { Progress } from "./control-plane/binaries.ts";
+import type { Child } from "./processes/child-process.ts";
+import type { ChildProcesses } from "./processes/child-processes.ts";
+import { startControlPlane } from "./control-plane/control-plane.ts";
+import { createKubectl, kubectlOnPath } from "./control-plane/kubectl.ts";
+import type { Kubectl } from "./control-plane/kubectl.ts";
 import { writeText } from "./state-file.ts";
 
 /** The Kubernetes that the workbench works on, ours or the user's. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { KeysteadError } from "../src/errors.ts";
 import type { Cluster } from "./cluster.ts";
 import { CONTROLLER_ACCOUNT, CONTROLLER_NAMESPACE } from "./install.ts";
-import { writeTokenKubeconfig } from "./kubeconfig.ts";
+import { writeTokenKubeconfig } from "./control-plane/kubeconfig.ts";
 import { parseState, writeText } from "./state-file.ts";
 
 /** Short as in a pod: what leaks from a data folder that was copied somewhere is of no use the next day. */

@@ -1,8 +1,8 @@
 import { existsSync, mkdirSync, statfsSync } from "node:fs";
 import { join } from "node:path";
 import { KeysteadError } from "../src/errors.ts";
-import { tryLock } from "./lock-file.ts";
-import { endLeftovers } from "./process-record.ts";
+import { tryLock } from "./processes/lock-file.ts";
+import { endLeftovers } from "./processes/process-record.ts";
 
 /** The folder of one workbench, held by this process until it is released. */
 export interface DataDirectory {

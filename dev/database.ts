@@ -3,9 +3,9 @@ import { join } from "node:path";
 import { Client, escapeIdentifier, escapeLiteral } from "pg";
 import { z } from "zod";
 import { KeysteadError } from "../src/errors.ts";
-import type { Child } from "./child-process.ts";
-import type { ChildProcesses } from "./child-processes.ts";
-import { keptPassword, startPostgres } from "./postgres.ts";
+import type { Child } from "./processes/child-process.ts";
+import type { ChildProcesses } from "./processes/child-processes.ts";
+import { keptPassword, startPostgres } from "./postgres/postgres.ts";
 import { readState, writeText } from "./state-file.ts";
 
 /** The Postgres that the workbench works on, ours or the user's. */

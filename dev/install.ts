@@ -1,7 +1,7 @@
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { stringify } from "yaml";
-import type { Kubectl } from "./kubectl.ts";
+import type { Kubectl } from "./control-plane/kubectl.ts";
 
 /** Where the controller would run; its Lease stands here. */
 export const CONTROLLER_NAMESPACE = "keystead-system";

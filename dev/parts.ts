@@ -1,10 +1,10 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { KeysteadError } from "../src/errors.ts";
-import { lastLines } from "./child-process.ts";
-import type { Child } from "./child-process.ts";
-import type { ChildProcesses } from "./child-processes.ts";
-import { freePorts, portsInUse } from "./free-port.ts";
+import { lastLines } from "./processes/child-process.ts";
+import type { Child } from "./processes/child-process.ts";
+import type { ChildProcesses } from "./processes/child-processes.ts";
+import { freePorts, portsInUse } from "./processes/free-port.ts";
 import { CONTROLLER_NAMESPACE } from "./install.ts";
 
 const MAIN = join(import.meta.dirname, "..", "src", "main.ts");

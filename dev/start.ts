@@ -1,5 +1,5 @@
 import { KeysteadError } from "../src/errors.ts";
-import { createChildProcesses } from "./child-processes.ts";
+import { createChildProcesses } from "./processes/child-processes.ts";
 import { diskFull, openDataDirectory } from "./data-directory.ts";
 import { endedEarly } from "./parts.ts";
 import { USAGE, readStartOptions } from "./start-options.ts";

@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import { kubectlOnPath } from "./kubectl.ts";
+import { kubectlOnPath } from "./control-plane/kubectl.ts";
 import type { StartOptions } from "./start-options.ts";
 import { alignedTable } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";

@@ -1,6 +1,6 @@
 import { join } from "node:path";
-import type { Progress } from "./binaries.ts";
-import type { ChildProcesses } from "./child-processes.ts";
+import type { Progress } from "./control-plane/binaries.ts";
+import type { ChildProcesses } from "./processes/child-processes.ts";
 import { startLocalCluster, useContext } from "./cluster.ts";
 import type { Cluster } from "./cluster.ts";
 import { createControllerIdentity } from "./controller-identity.ts";
@@ -8,7 +8,7 @@ import type { ControllerIdentity } from "./controller-identity.ts";
 import { runtimeUrl, startOwnDatabase } from "./database.ts";
 import type { Database } from "./database.ts";
 import { readOrMakeEncryptionKey } from "./encryption-key.ts";
-import { freePorts, portsInUse } from "./free-port.ts";
+import { freePorts, portsInUse } from "./processes/free-port.ts";
 import { applyExamples, install } from "./install.ts";
 import { metricsPorts, migrateDatabase, partEnvironment, portInUse, startPart } from "./parts.ts";
 import type { Part } from "./parts.ts";

@@ -2,7 +2,7 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inject } from "vitest";
-import { writeTokenKubeconfig } from "../../dev/kubeconfig.ts";
+import { writeTokenKubeconfig } from "../../dev/control-plane/kubeconfig.ts";
 import { kubectl } from "./servers.ts";
 
 const FILES = new URL("../../charts/keystead/files/", import.meta.url);

@@ -1,11 +1,11 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import type { TestProject } from "vitest/node";
-import { findBinaries } from "../../dev/binaries.ts";
-import { createChildProcesses } from "../../dev/child-processes.ts";
-import { startControlPlane } from "../../dev/control-plane.ts";
-import { startPostgres } from "../../dev/postgres.ts";
-import { makeScratchDirectory } from "../../dev/scratch-directory.ts";
+import { findBinaries } from "../../dev/control-plane/binaries.ts";
+import { createChildProcesses } from "../../dev/processes/child-processes.ts";
+import { startControlPlane } from "../../dev/control-plane/control-plane.ts";
+import { startPostgres } from "../../dev/postgres/postgres.ts";
+import { makeScratchDirectory } from "../../dev/processes/scratch-directory.ts";
 
 declare module "vitest" {
   // Merged into vitest's own interface: what `inject` gives in every test file.

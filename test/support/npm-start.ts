@@ -3,8 +3,8 @@ import { mkdtempSync, readFileSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import { freePorts } from "../../dev/free-port.ts";
-import { isRunning, processIdentity } from "../../dev/process-identity.ts";
+import { freePorts } from "../../dev/processes/free-port.ts";
+import { isRunning, processIdentity } from "../../dev/processes/process-identity.ts";
 import { readState } from "../../dev/state-file.ts";
 import { eventually } from "./eventually.ts";
 

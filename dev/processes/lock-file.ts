@@ -2,7 +2,7 @@ import { linkSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { randomUUID } from "node:crypto";
 import { identify, isRunning, processIdentity } from "./process-identity.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
-import { parseState, readText } from "./state-file.ts";
+import { parseState, readText } from "../state-file.ts";
 
 /** A lock that this process holds until `release`, or until it ends in whatever way. */
 export interface Lock {

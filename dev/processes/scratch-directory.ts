@@ -3,7 +3,7 @@ import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { identify, isRunning, processIdentity } from "./process-identity.ts";
 import { endLeftovers } from "./process-record.ts";
-import { readState } from "./state-file.ts";
+import { readState } from "../state-file.ts";
 
 /**
  * A folder for this process alone, below one that all of a user's runs share. What earlier runs left there is ended and

@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { expect, test } from "vitest";
-import { eventually } from "../test/support/eventually.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { identify, isRunning, signalProcess } from "./process-identity.ts";
 
 test("a process is found again by its identity until it ends", async () => {

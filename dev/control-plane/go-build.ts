@@ -4,9 +4,10 @@ import { cpSync, readFileSync, readdirSync, rmSync, symlinkSync } from "node:fs"
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { promisify } from "node:util";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 
-const SOURCES = join(import.meta.dirname, "control-plane");
+/** The two Go modules beside this file. */
+const MODULES = ["etcd", "kubernetes"];
 
 /** The names by which the one Kubernetes program is called; it behaves as the one it is called by. */
 const KUBERNETES_PROGRAMS = ["kube-apiserver", "kube-controller-manager", "kubectl"];
@@ -16,9 +17,10 @@ const PROGRESS_EVERY_MS = 10_000;
 /** Stands for everything that decides what the build gives: our Go sources and the versions they resolve to. */
 export function goBuildKey(): string {
   const hash = createHash("sha256");
-  for (const module of ["etcd", "kubernetes"]) {
-    for (const file of readdirSync(join(SOURCES, module)).toSorted()) {
-      hash.update(`${module}/${file}\0`).update(readFileSync(join(SOURCES, module, file)));
+  for (const module of MODULES) {
+    const folder = join(import.meta.dirname, module);
+    for (const file of readdirSync(folder).toSorted()) {
+      hash.update(`${module}/${file}\0`).update(readFileSync(join(folder, file)));
     }
   }
   return hash.digest("hex").slice(0, 12);
@@ -47,7 +49,7 @@ export async function buildWithGo(
 ): Promise<void> {
   // Built from a copy: with -mod=mod, which these modules need, Go may write to go.mod, and a checkout must stay clean.
   const sources = join(folder, "sources");
-  cpSync(SOURCES, sources, { recursive: true });
+  for (const module of MODULES) cpSync(join(import.meta.dirname, module), join(sources, module), { recursive: true });
   const [, major, minor] = /^v(\d+)\.(\d+)\./.exec(version) ?? [];
   const versionFlags = Object.entries({ gitVersion: version, gitMajor: major, gitMinor: minor })
     .map(([name, value]) => ` -X k8s.io/component-base/version.${name}=${value}`)

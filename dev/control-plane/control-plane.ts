@@ -3,17 +3,17 @@ import { request } from "node:https";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 import { writeAuditPolicy } from "./audit-policy.ts";
 import type { ControlPlaneBinaries } from "./binaries.ts";
 import { ensureCertificates } from "./certificates.ts";
 import type { CertificateFiles } from "./certificates.ts";
-import { lastLines } from "./child-process.ts";
-import type { Child } from "./child-process.ts";
-import type { ChildProcesses } from "./child-processes.ts";
-import { freePorts, portsInUse } from "./free-port.ts";
+import { lastLines } from "../processes/child-process.ts";
+import type { Child } from "../processes/child-process.ts";
+import type { ChildProcesses } from "../processes/child-processes.ts";
+import { freePorts, portsInUse } from "../processes/free-port.ts";
 import { writeKubeconfig } from "./kubeconfig.ts";
-import { readState, writeText } from "./state-file.ts";
+import { readState, writeText } from "../state-file.ts";
 
 export interface ControlPlaneOptions {
   /** State, certificates and kubeconfigs; a start with the same directory finds everything again. */

@@ -4,7 +4,7 @@ import { appendFileSync, closeSync, existsSync, openSync, readFileSync, renameSy
 import { join } from "node:path";
 import { createInterface } from "node:readline";
 import { setTimeout as delay } from "node:timers/promises";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 import type { StopSignal } from "./process-record.ts";
 
 /** What is started, and how it is ended. */

@@ -1,11 +1,11 @@
 import { existsSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { importOf, runScript } from "../test/support/script.ts";
-import { temporaryDirectory } from "../test/support/temporary-directory.ts";
+import { importOf, runScript } from "../../test/support/script.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { tryLock } from "./lock-file.ts";
 
-const TRY_LOCK = importOf("tryLock", "dev/lock-file.ts");
+const TRY_LOCK = importOf("tryLock", "dev/processes/lock-file.ts");
 
 function holder(path: string): string {
   return `${TRY_LOCK} const attempt = tryLock(${JSON.stringify(path)}); console.log("lock" in attempt ? "mine" : attempt.heldBy);`;

@@ -2,7 +2,7 @@ import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { parse } from "yaml";
 import { z } from "zod";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 
 /** The list that setup-envtest uses as well; KEYSTEAD_ENVTEST_INDEX_URL names a mirror. */
 const INDEX_URL = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml";

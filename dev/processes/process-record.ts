@@ -4,7 +4,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import { z } from "zod";
 import { isRunning, processIdentity, signalProcess } from "./process-identity.ts";
 import type { ProcessIdentity } from "./process-identity.ts";
-import { readState, writeText } from "./state-file.ts";
+import { readState, writeText } from "../state-file.ts";
 
 /** The signals that ask one of our programs to end in order. */
 const stopSignal = z.enum(["SIGTERM", "SIGINT"]);

@@ -2,11 +2,11 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmSync } from "node:fs"
 import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 import { downloadEnvtest } from "./envtest-archive.ts";
 import { buildWithGo, goBuildKey, hasGo } from "./go-build.ts";
-import { tryLock } from "./lock-file.ts";
-import type { Lock } from "./lock-file.ts";
+import { tryLock } from "../processes/lock-file.ts";
+import type { Lock } from "../processes/lock-file.ts";
 
 /** Of the Kubernetes modules in dev/control-plane/kubernetes/go.mod. */
 const KUBERNETES_VERSION = "v1.36.3";

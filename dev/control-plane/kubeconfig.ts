@@ -1,9 +1,9 @@
 import { readFileSync } from "node:fs";
 import { parse, stringify } from "yaml";
 import { z } from "zod";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 import type { KeyPairFiles } from "./certificates.ts";
-import { writeText } from "./state-file.ts";
+import { writeText } from "../state-file.ts";
 
 interface CertificateKubeconfig {
   readonly url: string;

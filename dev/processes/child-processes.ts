@@ -1,6 +1,6 @@
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
-import { KeysteadError } from "../src/errors.ts";
+import { KeysteadError } from "../../src/errors.ts";
 import { startChild } from "./child-process.ts";
 import type { Child, ChildOptions } from "./child-process.ts";
 import { startGuardian } from "./guardian.ts";

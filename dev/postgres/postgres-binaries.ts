@@ -5,8 +5,8 @@ import { createRequire } from "node:module";
 import { dirname, join } from "node:path";
 import { promisify } from "node:util";
 import { z } from "zod";
-import { KeysteadError } from "../src/errors.ts";
-import { readState } from "./state-file.ts";
+import { KeysteadError } from "../../src/errors.ts";
+import { readState } from "../state-file.ts";
 import type { SystemUser } from "./system-user.ts";
 
 /** Where root keeps programs for others: everybody may run them there, nobody but root may put them there. */

@@ -1,14 +1,14 @@
 import { existsSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { eventually } from "../test/support/eventually.ts";
-import { importOf, runScript } from "../test/support/script.ts";
-import { temporaryDirectory } from "../test/support/temporary-directory.ts";
+import { eventually } from "../../test/support/eventually.ts";
+import { importOf, runScript } from "../../test/support/script.ts";
+import { temporaryDirectory } from "../../test/support/temporary-directory.ts";
 import { identify, isRunning } from "./process-identity.ts";
 
 /** A process with two children in sessions of their own, one of which does not care about SIGTERM. */
 function parent(folder: string): string {
-  return `${importOf("createChildProcesses", "dev/child-processes.ts")}
+  return `${importOf("createChildProcesses", "dev/processes/child-processes.ts")}
     const children = createChildProcesses(${JSON.stringify(folder)}, true);
     const polite = children.start({ name: "polite", command: "sleep", args: ["600"] });
     const deaf = children.start({ name: "deaf", command: "sh", args: ["-c", "trap '' TERM; exec sleep 600"] });
