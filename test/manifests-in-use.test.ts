@@ -243,8 +243,8 @@ test("bad case 29: of what the API server stores, one object that we cannot take
   const parsed = items.filter(({ metadata }) => metadata.name.startsWith("broken-")).map(parseConnection);
 
   expect(parsed.map((one) => [one.value.metadata.name, one.ok || one.message])).toEqual([
-    ["broken-1", "spec.metadata must nest at most 16 deep"],
-    ["broken-2", "spec.config must not hold an integer beyond 2^53: write it as text"],
+    ["broken-1", "spec.metadata must nest at most 16 deep."],
+    ["broken-2", "spec.config must not hold an integer beyond 2^53: write it as text."],
     ["broken-3", true],
   ]);
 });

@@ -85,7 +85,7 @@ describe("bad case 29: an object of an invalid shape", () => {
 
     expect(parsed).toMatchObject({
       ok: false,
-      message: "spec.environmentRef must be an object; spec.integrationRef is required",
+      message: "spec.environmentRef must be an object; spec.integrationRef is required.",
       value: {
         metadata: { name: "old", uid: "u", generation: 4, finalizers: ["keystead.dev/finalizer"] },
         status: { observedGeneration: 3 },
@@ -105,7 +105,7 @@ describe("bad case 29: an object of an invalid shape", () => {
   test("at most five fields are named, and how many more there are", () => {
     const tags = Object.fromEntries(Array.from({ length: 9 }, (_, index) => [`t${index}`, index]));
 
-    expect(complaintAbout(connection({ tags }))).toMatch(/^(spec\.tags\.t\d must be a string; ){5}and 4 more$/);
+    expect(complaintAbout(connection({ tags }))).toMatch(/^(spec\.tags\.t\d must be a string; ){5}and 4 more\.$/);
   });
 
   test("a map key of a whole megabyte does not fill the message", () => {

@@ -72,7 +72,7 @@ const MAX_ISSUES = 5;
 function explain(error: z.ZodError): string {
   const lines = error.issues.slice(0, MAX_ISSUES).map((issue) => `${path(issue.path)} ${complaint(issue)}`);
   const more = error.issues.length - lines.length;
-  return more > 0 ? `${lines.join("; ")}; and ${more} more` : lines.join("; ");
+  return more > 0 ? `${lines.join("; ")}; and ${more} more.` : `${lines.join("; ")}.`;
 }
 
 /** As kubectl prints it: `spec.variables[0].name`. A map key that came with the object is cut. */
