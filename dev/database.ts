@@ -5,7 +5,8 @@ import { z } from "zod";
 import { KeysteadError } from "../src/errors.ts";
 import type { Child } from "./processes/child-process.ts";
 import type { ChildProcesses } from "./processes/child-processes.ts";
-import { keptPassword, startPostgres } from "./postgres/postgres.ts";
+import { keptPassword } from "./postgres/postgres-cluster.ts";
+import { startPostgres } from "./postgres/postgres.ts";
 import { readState, writeText } from "./state-file.ts";
 
 /** The Postgres that the workbench works on, ours or the user's. */

@@ -1,7 +1,8 @@
 import { execFile } from "node:child_process";
+import { request } from "node:https";
 import { createServer } from "node:net";
 import { dirname, join } from "node:path";
-import { readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { promisify } from "node:util";
 import { expect, inject, test } from "vitest";
 import { eventually } from "../../test/support/eventually.ts";
@@ -11,6 +12,8 @@ import { createChildProcesses } from "../processes/child-processes.ts";
 import type { ChildProcesses } from "../processes/child-processes.ts";
 import { startControlPlane } from "./control-plane.ts";
 import type { ControlPlane } from "./control-plane.ts";
+import { writeTokenKubeconfig } from "./kubeconfig.ts";
+import { portsShape } from "./server-arguments.ts";
 import { freePorts } from "../processes/free-port.ts";
 
 function start(directory: string, children: ChildProcesses): Promise<ControlPlane> {
@@ -52,7 +55,6 @@ test("ports that somebody else has taken since are given up", { timeout: 120_000
   const directory = join(folder.path, "control-plane");
   await using children = createChildProcesses(folder.path);
   const [api = 0, etcd = 0, etcdPeer = 0] = await freePorts(3);
-  const { mkdirSync } = await import("node:fs");
   mkdirSync(directory);
   writeFileSync(join(directory, "ports.json"), JSON.stringify({ api, etcd, etcdPeer }));
   await using other = createServer();
@@ -66,7 +68,6 @@ test("a server that cannot start is named with its own words", { timeout: 120_00
   using folder = temporaryDirectory();
   await using children = createChildProcesses(folder.path);
   const directory = join(folder.path, "control-plane");
-  const { mkdirSync } = await import("node:fs");
   mkdirSync(directory);
   // etcd wants a folder here.
   writeFileSync(join(directory, "etcd"), "");
@@ -76,15 +77,26 @@ test("a server that cannot start is named with its own words", { timeout: 120_00
   });
 });
 
+/** Asks without any identity; resolves with the status, or the code of the error where not even TLS is agreed on. */
+function askAnonymously(url: string, ca: Buffer): Promise<number | string | undefined> {
+  return new Promise((resolve) => {
+    const call = request(url, { ca, agent: false }, (answer) => resolve(answer.resume().statusCode));
+    call.once("error", (error: NodeJS.ErrnoException) => resolve(error.code));
+    call.end();
+  });
+}
+
 test("nobody gets in without an identity, neither at the API server nor at etcd", async () => {
   const { url, kubeconfig } = inject("controlPlane");
-  const ports = JSON.parse(readFileSync(join(dirname(kubeconfig), "ports.json"), "utf8")) as { etcd: number };
-  const curl = async (address: string): Promise<string> => {
-    const script = `process.env.NODE_TLS_REJECT_UNAUTHORIZED = "0"; fetch(${JSON.stringify(address)}).then((a) => console.log(a.status), (e) => console.log(e.cause.code))`;
-    return (await promisify(execFile)(process.execPath, ["--no-warnings", "-e", script])).stdout.trim();
-  };
-  await expect(curl(`${url}/api/v1/secrets`)).resolves.toBe("403");
-  await expect(curl(`https://127.0.0.1:${ports.etcd}/v3/kv/range`)).resolves.toMatch(/^ERR_SSL|ECONNRESET/);
+  const directory = dirname(kubeconfig);
+  const authority = readFileSync(join(directory, "certificates", "authority.crt"));
+  const ports = portsShape.parse(JSON.parse(readFileSync(join(directory, "ports.json"), "utf8")));
+  await expect(askAnonymously(`${url}/api/v1/secrets`, authority)).resolves.toBe(403);
+  for (const port of [ports.etcd, ports.etcdPeer]) {
+    await expect(askAnonymously(`https://127.0.0.1:${port}/version`, authority)).resolves.toMatch(
+      /^ERR_SSL|^ECONNRESET/,
+    );
+  }
 });
 
 test("an owned object goes with its owner, and a deleted namespace ends", { timeout: 60_000 }, async ({ skip }) => {
@@ -108,7 +120,16 @@ test("the audit log records who asked for what, and no body", async () => {
   const name = namespace.name;
   await kubectl(["-n", name, "create", "serviceaccount", "asker"]);
   const token = (await kubectl(["-n", name, "create", "token", "asker"])).trim();
-  const asker = ["--token", token, "--client-certificate=", "--client-key=", "-n", name];
+  using folder = temporaryDirectory();
+  const tokenFile = join(folder.path, "token");
+  writeFileSync(tokenFile, token);
+  const kubeconfig = writeTokenKubeconfig(
+    join(folder.path, "config"),
+    inject("controlPlane").kubeconfig,
+    tokenFile,
+    name,
+  );
+  const asker = ["--kubeconfig", kubeconfig];
   await expect(
     kubectl([...asker, "create", "secret", "generic", "refused", "--from-literal=key=canary8f2a"]),
   ).rejects.toThrow("forbidden");
