@@ -1,5 +1,6 @@
 import { allVariables } from "./config-variables.ts";
 
+// The head stands here and not in a template file, so that the page has one source.
 const DOCS_HEAD = `# Configuration
 
 <!-- Generated from src/config-variables.ts by \`npm run generate\`. -->

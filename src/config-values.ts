@@ -4,6 +4,7 @@ import { Secret } from "./crypto/secret.ts";
 // How the text of a variable becomes a value. Messages end up in the error of a refused start, so they name the rule
 // and never repeat the text: it may be a secret.
 
+/** Nine digits at most, so that it stays an exact number whatever the range says. */
 export const wholeNumber = (minimum: number, maximum: number, byDefault: number) =>
   z
     .string()
@@ -22,6 +23,7 @@ export const port = (byDefault: number) =>
     wholeNumber(0, 65_535, byDefault),
   );
 
+/** Only `true` and `false`: of `yes`, `1` and `on` some would be missed, and a switch that is silently off is worse than an error. */
 export const flag = (byDefault: boolean) =>
   z
     .enum(["true", "false"], "must be true or false")

@@ -29,6 +29,7 @@ export interface Timeouts {
   readonly drain: number;
 }
 
+/** What a running API has; docs/api.md says what callers see beyond them. */
 export const TIMEOUTS: Timeouts = {
   headers: 10_000,
   /** 1 MiB at 35 KB/s. */

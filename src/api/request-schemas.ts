@@ -18,6 +18,7 @@ export const integrationKey = z
   .max(255)
   .regex(/^[A-Za-z0-9~:.@ _-]+$/, "has a character that an integration key cannot have");
 
+/** A flag of the query: absent means false. Other spellings of yes are refused, since one that is not understood would pass as no. */
 export const flag = z
   .enum(["true", "false"], "must be true or false")
   .optional()

@@ -1,6 +1,7 @@
 import { asKeysteadError } from "../errors.ts";
 import type { DatabaseReadiness } from "./readiness.ts";
 
+/** Whom to ask, how often, and who wants to know. */
 export interface WatchDatabaseOptions {
   /** One cheap query; must give up by itself within a few seconds. */
   readonly ping: () => Promise<void>;

@@ -3,6 +3,7 @@ import { listen, type ListenOptions } from "./listen.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
 import type { Verdict } from "./readiness.ts";
 
+/** Where to listen, and what the three paths answer from. The functions run at every request, so they must be cheap. */
 export interface HealthServerOptions extends ListenOptions {
   /** Whether any progress is possible; false makes the kubelet restart the process, so an outage elsewhere is no reason. */
   readonly livez: () => Verdict;
@@ -10,6 +11,7 @@ export interface HealthServerOptions extends ListenOptions {
   readonly registry: MetricsRegistry;
 }
 
+/** Disposing it closes the port and every connection at once: a probe that is cut off asks again. */
 export interface HealthServer extends AsyncDisposable {
   readonly port: number;
 }

@@ -1,6 +1,7 @@
 import type { Server } from "node:net";
 import { KeysteadError } from "../errors.ts";
 
+/** A port and the addresses to open it on. */
 export interface ListenOptions {
   /** 0 takes a free port. */
   readonly port: number;

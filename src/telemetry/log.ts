@@ -5,6 +5,7 @@ import { serializeError } from "./error-record.ts";
 /** The log of a process. Parts that must not know pino declare the two or three of its methods that they call. */
 export type Log = Logger;
 
+/** What a log is made of besides its configuration. */
 export interface CreateLogOptions {
   /** Which process writes: `controller`, `api` ... Stands in every line, since one pod may run two of them. */
   readonly process: string;

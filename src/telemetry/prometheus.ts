@@ -11,6 +11,7 @@ const Gauge: typeof prometheus.Gauge = load("prom-client/lib/gauge.js");
 const Histogram: typeof prometheus.Histogram = load("prom-client/lib/histogram.js");
 const Registry: typeof prometheus.Registry = load("prom-client/lib/registry.js");
 
+/** What a scrape prints. */
 export type MetricsRegistry = prometheus.Registry;
 
 /** A registry of its own: the package's global one would mix the processes of a test. */
@@ -42,6 +43,7 @@ export interface MetricMakers {
   ) => prometheus.Histogram<L>;
 }
 
+/** Names are registered once: a second metric of one name throws, so each of these sets is made once for a process. */
 export function metricsOf(registry: MetricsRegistry): MetricMakers {
   const registers = [registry];
   return {

@@ -18,6 +18,12 @@ export interface DatabaseReadiness {
   verdict(): Verdict;
 }
 
+/**
+ *     starting ── proven ──> ready <── reached ──┐
+ *                              └── 60 s silence ─┴─> not ready        draining: not ready, for good
+ *
+ * `now` counts milliseconds and never goes back: a clock that is set must not end an outage or begin one.
+ */
 export function createDatabaseReadiness(now: () => number = () => performance.now()): DatabaseReadiness {
   let keyProven = false;
   let drained = false;

@@ -54,11 +54,11 @@ function utilization(): () => number {
   };
 }
 
-/** Linux lists them; elsewhere (a developer's machine) the gauge says 0. */
 function openFiles(): number {
   try {
     return readdirSync("/proc/self/fd").length;
   } catch {
+    // Only Linux lists them; on a developer's other machine the gauge says 0.
     return 0;
   }
 }

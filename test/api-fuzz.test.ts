@@ -1,0 +1,96 @@
+import * as fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+
+let api: TestApi;
+let shop: TestEnvironment;
+beforeAll(async () => {
+  api = await startTestApi();
+  shop = await createEnvironment(api, { REGION: "canary-variable" });
+  const tool = await shop.integration("tool");
+  await shop.connection(tool, "acme", { credentials: { type: "API_KEY", value: { apiKey: "canary-apikey" } } });
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+const names = fc.constantFrom(
+  "provider_config_key",
+  "refresh_token",
+  "force_refresh",
+  "connectionId",
+  "search",
+  "integrationId",
+  "endUserId",
+  "limit",
+  "page",
+  "tags[team]",
+  "tags[__proto__]",
+  "tags",
+  "include",
+  "include_creds",
+  "constructor",
+  "__proto__",
+);
+const odd = fc.oneof(
+  fc.constantFrom(
+    "tool",
+    "acme",
+    "true",
+    "0",
+    "1",
+    "-1",
+    "NaN",
+    "1e9",
+    "null",
+    "a,b",
+    ",",
+    "%",
+    "_",
+    "'",
+    '"',
+    "\\",
+    "\0",
+  ),
+  fc.string({ unit: "binary", maxLength: 40 }),
+);
+const roots = fc.constantFrom(
+  "connections",
+  "connection",
+  "integrations",
+  "config",
+  "environment-variables",
+  "livez",
+  "proxy",
+);
+const request = fc.record({
+  method: fc.constantFrom("GET", "GET", "GET", "GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS"),
+  path: fc
+    .tuple(roots, fc.option(odd))
+    .map(([root, id]) => `/${root}${id === null ? "" : `/${encodeURIComponent(id)}`}`),
+  query: fc.array(fc.tuple(names, odd), { maxLength: 5 }),
+  withKey: fc.boolean(),
+});
+
+test("no request makes the API fail, and only the right key is ever told a secret", async () => {
+  const statuses = new Set<number>();
+  await fc.assert(
+    fc.asyncProperty(request, async ({ method, path, query, withKey }) => {
+      const search = query.map(([name, value]) => `${name}=${encodeURIComponent(value)}`).join("&");
+      const answer = await ask(api, `${path}?${search}`, withKey ? shop.key : undefined, { method });
+      const text = await answer.text();
+      statuses.add(answer.status);
+      expect(answer.status).toBeLessThan(500);
+      if (answer.status !== 200) expect(text).not.toContain("canary");
+      if (answer.status >= 400 && method !== "HEAD") expect(JSON.parse(text)).toHaveProperty("error.code");
+      if (!withKey && path !== "/livez" && method === "GET") expect([400, 401, 404]).toContain(answer.status);
+    }),
+    { numRuns: 1_500 },
+  );
+  // The generator reaches what it is meant to reach.
+  expect([...statuses]).toEqual(expect.arrayContaining([200, 204, 400, 401, 404]));
+});
+
+test("a caller without a key never learns whether something exists", async () => {
+  const paths = ["acme", "nobody"].map((id) => `/connections/${id}?provider_config_key=tool`);
+  const answers = await Promise.all(paths.map(async (path) => (await ask(api, path, undefined)).text()));
+  expect(new Set(answers).size).toBe(1);
+});
