@@ -12,12 +12,16 @@ import type { SystemUser } from "./system-user.ts";
 /** Where root keeps programs for others: everybody may run them there, nobody but root may put them there. */
 const SHARED_CACHE = "/var/cache/keystead";
 
+/** The folder with the `initdb` and `postgres` that npm installed, proven to run as that user. Throws `part_failed`. */
+export function findPostgres(user: SystemUser | undefined): Promise<string> {
+  return placePostgres(shippedFolder(), user);
+}
+
 /**
- * The folder with `initdb` and `postgres`, proven to run as that user. npm put them below the checkout, which another
- * user cannot reach when a parent folder is private (`/root/src`): they are then copied once to a place that he can reach.
+ * Makes the programs of a package's folder run as that user. They lie below the checkout, which another user cannot reach when
+ * a parent folder is private (`/root/src`): they are then copied once to a place that he can reach.
  */
-export async function findPostgres(user: SystemUser | undefined): Promise<string> {
-  const shipped = shippedFolder();
+export async function placePostgres(shipped: string, user: SystemUser | undefined): Promise<string> {
   makeLibraryLinks(shipped);
   const problem = await whyNotRunnable(shipped, user);
   if (problem === undefined) return join(shipped, "bin");
