@@ -1,8 +1,8 @@
-import { uuidv7 } from "../crypto/uuid.ts";
+import type { Queryable } from "../db/session-pool.ts";
 import { actorColumns } from "./audit.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
-import type { SoftDeleted } from "./soft-deleted.ts";
+import { newDeletionId, type SoftDeleted } from "./soft-deleted.ts";
 
 /**
  * Makes the connection of a resource invisible to every read from the commit on; the row stays until its retention
@@ -14,7 +14,27 @@ export async function softDeleteConnection(
   ownerUid: string,
   actor: Actor,
 ): Promise<SoftDeleted | undefined> {
-  const [deleted] = await vault.database.query<DeletedRow>(
+  // Two statements: whoever lost to another process sees the winner's commit only with the second.
+  const row = (await deleteRow(vault.database, ownerUid, actor)) ?? (await deletedBefore(vault.database, ownerUid));
+  if (!row) return undefined;
+  return {
+    id: row.connection_row_id,
+    environmentId: row.environment_id,
+    deletionId: row.deletion_id,
+    deletedAt: row.deleted_at,
+    connections: 1,
+  };
+}
+
+interface DeletedRow {
+  readonly environment_id: string;
+  readonly connection_row_id: string;
+  readonly deletion_id: string;
+  readonly deleted_at: Date;
+}
+
+async function deleteRow(database: Queryable, ownerUid: string, actor: Actor): Promise<DeletedRow | undefined> {
+  const [row] = await database.query<DeletedRow>(
     `with deleted as (
        update keystead.connections
           set deleted_at = now(), deletion_id = $2, revision = revision + 1, resource_dirty_since = null
@@ -28,30 +48,21 @@ export async function softDeleteConnection(
        )
        select environment_id, $3, $4, $5, $6, 'connection.deleted', 'connection', connection_row_id, revision, deletion_id
          from deleted
-     ),
-     found as (
-       select environment_id, connection_row_id, deletion_id, deleted_at from deleted
-       union all
-       select environment_id, connection_row_id, deletion_id, deleted_at
-         from keystead.connections
-        where owner_uid = $1 and deleted_at is not null
      )
-     select * from found order by deleted_at desc limit 1`,
-    [ownerUid, uuidv7(), ...actorColumns(actor)],
+     select environment_id, connection_row_id, deletion_id, deleted_at from deleted`,
+    [ownerUid, newDeletionId(), ...actorColumns(actor)],
   );
-  if (!deleted) return undefined;
-  return {
-    id: deleted.connection_row_id,
-    environmentId: deleted.environment_id,
-    deletionId: deleted.deletion_id,
-    deletedAt: deleted.deleted_at,
-    connections: 1,
-  };
+  return row;
 }
 
-interface DeletedRow {
-  readonly environment_id: string;
-  readonly connection_row_id: string;
-  readonly deletion_id: string;
-  readonly deleted_at: Date;
+async function deletedBefore(database: Queryable, ownerUid: string): Promise<DeletedRow | undefined> {
+  const [row] = await database.query<DeletedRow>(
+    `select environment_id, connection_row_id, deletion_id, deleted_at
+       from keystead.connections
+      where owner_uid = $1 and deleted_at is not null
+      order by deleted_at desc
+      limit 1`,
+    [ownerUid],
+  );
+  return row;
 }

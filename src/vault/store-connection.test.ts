@@ -46,10 +46,6 @@ test("a Secret that changed without its content changing costs one write and is 
 test("a refreshed token is not overwritten by the seed it came from, only by another seed", async () => {
   await using context = await createTestVault();
   const parents = await storeParents(context.vault);
-  const seed = (token: string): DesiredConnection["credentials"] => ({
-    type: "OAUTH2",
-    value: { type: "OAUTH2", access_token: token, refresh_token: "refresh" },
-  });
   const desired = desiredConnection(idsOf(parents), { credentials: seed("first") });
   const stored = await storeConnection(context.vault, desired);
   await replaceCredentials(context, stored, { type: "OAUTH2", access_token: "refreshed" });
@@ -228,6 +224,10 @@ test("a connection of a deleted environment is refused with the reason", async (
   await storeEnvironment(context.vault, environment);
   await expect(storeConnection(context.vault, desired)).rejects.toMatchObject({ code: "environment_gone" });
 });
+
+function seed(token: string): DesiredConnection["credentials"] {
+  return { type: "OAUTH2", value: { type: "OAUTH2", access_token: token, refresh_token: "refresh" } };
+}
 
 interface ConnectionRow {
   readonly connection_row_id: string;

@@ -143,7 +143,7 @@ function parametersOf(startup: Buffer): string[] {
   return words.filter((word, index) => index % 2 === 0 && word !== "");
 }
 
-function message(type: string, body: Buffer): Buffer {
+function encode(type: string, body: Buffer): Buffer {
   const length = Buffer.alloc(4);
   length.writeUInt32BE(body.length + 4);
   return Buffer.concat([Buffer.from(type), length, body]);
@@ -151,12 +151,12 @@ function message(type: string, body: Buffer): Buffer {
 
 function refusal(text: string): Buffer {
   const fields = `SFATAL\0VFATAL\0C08P01\0M${text}\0\0`;
-  return message("E", Buffer.from(fields));
+  return encode("E", Buffer.from(fields));
 }
 
 /** AuthenticationOk, BackendKeyData, ReadyForQuery: the login is the pooler's business. */
 const WELCOME = Buffer.concat([
-  message("R", Buffer.alloc(4)),
-  message("K", Buffer.alloc(8)),
-  message("Z", Buffer.from("I")),
+  encode("R", Buffer.alloc(4)),
+  encode("K", Buffer.alloc(8)),
+  encode("Z", Buffer.from("I")),
 ]);
