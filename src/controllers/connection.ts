@@ -13,7 +13,8 @@ import { assembleCredentials, type CredentialsIntegration, refuseMismatch } from
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { instantOf } from "./instant.ts";
-import { CONNECTION, FINALIZER } from "./kinds.ts";
+import { CONNECTION } from "../resources/kinds.ts";
+import { FINALIZER } from "./metadata-names.ts";
 import { type Outcome, settled, stalled } from "./outcome.ts";
 import { findParents, type Parents } from "./parents.ts";
 import { release } from "./release.ts";

@@ -7,7 +7,7 @@ import type { ResourceMetadata } from "../resources/parse.ts";
 import type { EnvironmentState, StoredEnvironment } from "../vault/environment.ts";
 import { readEnvironmentSecretKey } from "../vault/read-environment-secret-key.ts";
 import type { CallOptions, ControllerDeps } from "./deps.ts";
-import { ENVIRONMENT } from "./kinds.ts";
+import { ENVIRONMENT } from "../resources/kinds.ts";
 import type { Outcome } from "./outcome.ts";
 import { type DesiredSecret, judgeSecret } from "./secret-verdict.ts";
 import type { SecretVersion } from "./secrets.ts";

@@ -5,7 +5,7 @@ import type { Vault } from "../vault/context.ts";
 import type { Actor } from "../vault/owner.ts";
 import type { SoftDeleted } from "../vault/soft-deleted.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
-import { FINALIZER } from "./kinds.ts";
+import { FINALIZER } from "./metadata-names.ts";
 import { type Notice, recordEvent } from "./notice.ts";
 import { gone, type Outcome } from "./outcome.ts";
 

@@ -6,7 +6,7 @@ import { describeEnvironments } from "../vault/describe-environments.ts";
 import { describeIntegrations } from "../vault/describe-integrations.ts";
 import type { EnvironmentState } from "../vault/environment.ts";
 import type { IntegrationState } from "../vault/integration.ts";
-import { FINALIZER } from "./kinds.ts";
+import { FINALIZER } from "./metadata-names.ts";
 
 type AnyResource = Omit<Resource<string, unknown, unknown>, "spec">;
 

@@ -5,7 +5,7 @@ import { type Environment, secretNameOf } from "../resources/environment.ts";
 import type { Integration } from "../resources/integration.ts";
 import type { Parsed } from "../resources/parse.ts";
 import { secretNamesOf } from "../resources/secret-refs.ts";
-import { FINALIZER } from "./kinds.ts";
+import { FINALIZER } from "./metadata-names.ts";
 
 export type KeysteadResource = Environment | Integration | Connection;
 type TargetKind = KeysteadResource["kind"] | "Secret";

@@ -1,0 +1,5 @@
+/** On every resource that may have a row: it is set before the first write to the database and goes after the soft-delete. */
+export const FINALIZER = "keystead.dev/finalizer";
+
+/** A new token rotates the secret key of an Environment once; the one present at creation counts as handled. */
+export const ROTATE_SECRET_KEY = "keystead.dev/rotate-secret-key";
