@@ -78,7 +78,7 @@ export function followKind<R extends KeysteadResource>(
     handler: {
       changed(key, now, before, initial) {
         refer(key, before, now);
-        if (before && before.value.status !== now.value.status) runner.statusSeen(key);
+        runner.statusSeen(key, now.value.status);
         if (initial) return;
         if (!before || asksForPass(before.value, now.value)) queue.add(key, "changed");
         if (concernsDependents(before?.value, now.value)) options.wakeDependents(kind, key);

@@ -1,6 +1,7 @@
 import { asKeysteadError } from "../errors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
+import { jsonEqual } from "../kube/json-equal.ts";
 import type { ObjectKey } from "../kube/object.ts";
 import type { ResourceKind } from "../kube/resource-path.ts";
 import { patchStatus } from "../kube/status.ts";
@@ -44,8 +45,15 @@ const SLOW_RETRY_MS = 300_000;
 export interface Runner {
   /** One pass over a resource, for the work queue. Never throws. */
   readonly run: (key: ObjectKey, signal: AbortSignal, turn: WorkTurn) => Promise<Requeue>;
-  /** Has to be called when the watch shows a new status of the resource. */
-  statusSeen(key: ObjectKey): void;
+  /** Has to be called with the status of the resource whenever the watch shows another version of it. */
+  statusSeen(key: ObjectKey, status: ResourceStatus): void;
+}
+
+interface WrittenStatus {
+  readonly uid: string;
+  readonly status: ResourceStatus;
+  /** What the watch may still show although it is overwritten. */
+  readonly replaced: readonly ResourceStatus[];
 }
 
 /** The one place that turns an outcome into status, event, metric and requeue. */
@@ -53,7 +61,7 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
   /** New resources whose wait is not told yet, with the instant at which it began. */
   const quietSince = new Map<ObjectKey, number>();
   /** Statuses written whose event has not come back: a pass in between must not write them a second time. */
-  const written = new Map<ObjectKey, { readonly uid: string; readonly status: ResourceStatus }>();
+  const written = new Map<ObjectKey, WrittenStatus>();
 
   async function report(
     resource: Omit<R, "spec">,
@@ -63,11 +71,16 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
   ): Promise<void> {
     const { uid, generation } = resource.metadata;
     const own = written.get(key);
-    const before = own?.uid === uid ? own.status : resource.status;
+    // The event of the last write may have come while this pass went on with the object from before.
+    const shown = reconciler.get(key)?.value;
+    const newest = shown?.metadata.uid === uid ? shown.status : resource.status;
+    const before = own?.uid === uid ? own.status : newest;
     const after = statusAfter(before, outcome, generation, deps.now());
     if (after === before) return;
     await patchStatus(deps.client, reconciler.kind, resource, before, after, calls);
-    written.set(key, { uid, status: after });
+    // The event may be faster than the answer, and then there is nothing to remember.
+    if (jsonEqual(reconciler.get(key)?.value.status, after)) written.delete(key);
+    else written.set(key, { uid, status: after, replaced: own?.uid === uid ? [...own.replaced, before] : [before] });
     const notice = noticeOf(before, after, outcome);
     if (notice) recordEvent(deps.events, reconciler.kind, resource, notice);
   }
@@ -126,8 +139,9 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
       finished(resultOf(outcome, requeue), outcome.kind === "stalled");
       return requeue;
     },
-    statusSeen(key) {
-      written.delete(key);
+    statusSeen(key, status) {
+      // The event of an earlier write, of the finalizer for one, still shows what our write replaced.
+      if (!written.get(key)?.replaced.some((one) => jsonEqual(one, status))) written.delete(key);
     },
   };
 }
