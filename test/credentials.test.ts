@@ -1,76 +1,60 @@
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, expect, test } from "vitest";
+import { type Application, applicationOf } from "./support/application.ts";
 import { eventually } from "./support/eventually.ts";
-import { createInstallation, type Installation, SERVICE_URL } from "./support/keystead.ts";
-import {
-  apiKeyConnection,
-  apiKeyIntegration,
-  apply,
-  conditionOf,
-  environment,
-  get,
-  secret,
-  waitReady,
-} from "./support/resources.ts";
+import { createInstallation, SERVICE_URL } from "./support/keystead.ts";
+import { canary } from "./support/leaks.ts";
+import { connection, environment, integration, secret } from "./support/resources.ts";
 import { kubectl } from "./support/servers.ts";
 
-let installation: Installation;
-let api: string;
+// The main job, with nothing but what a user has: kubectl, the Secret, and HTTP.
 
-beforeAll(async () => {
-  installation = await createInstallation("credentials");
-  api = await installation.apiOf(installation.start("run"));
-});
+const installation = await createInstallation("credentials");
+const keystead = installation.start("run");
+let application: Application;
+
 afterAll(() => installation[Symbol.asyncDispose]());
 
-/** The environment's secret key as an application gets it: from the Secret. */
-async function secretKey(name: string): Promise<string> {
-  const { data } = await get(installation.namespace, `secret/${name}-keystead`);
-  return Buffer.from(data?.["KEYSTEAD_SECRET_KEY"] ?? "", "base64").toString();
-}
-
-function read(key: string, connectionId: string, integration: string): Promise<Response> {
-  const url = `${api}/connections/${connectionId}?provider_config_key=${integration}`;
-  return fetch(url, { headers: { authorization: `Bearer ${key}` } });
+/** kubectl in the namespace of the installation. */
+function kubectlHere(args: readonly string[], stdin?: object): Promise<string> {
+  return kubectl(["-n", installation.namespace, ...args], stdin && { stdin: JSON.stringify(stdin) });
 }
 
 test("three manifests make a credential that an application reads with the key Kubernetes delivered", async () => {
-  const { namespace } = installation;
+  const token = canary("token");
+  await kubectlHere(["apply", "-f", "-"], {
+    apiVersion: "v1",
+    kind: "List",
+    items: [
+      environment("production"),
+      integration("stripe", "production"),
+      secret("acme", { token }),
+      connection("acme", { environment: "production", integration: "stripe" }),
+    ],
+  });
+  await kubectlHere(["wait", "--for=condition=Ready", "--timeout=30s", "kenv/production", "kint/stripe", "kconn/acme"]);
 
-  await apply(
-    namespace,
-    environment("production"),
-    apiKeyIntegration("stripe", "production"),
-    secret("acme", { token: "sk_live_acme" }),
-    apiKeyConnection("acme", { environment: "production", integration: "stripe" }),
-  );
-  await waitReady(namespace, "environment/production", "integration/stripe", "connection/acme");
-
-  const written = await get(namespace, "secret/production-keystead");
-  expect(Buffer.from(written.data?.["KEYSTEAD_HOST"] ?? "", "base64").toString()).toBe(SERVICE_URL);
-  const response = await read(await secretKey("production"), "acme", "stripe");
-  expect(response.status).toBe(200);
-  expect(await response.json()).toMatchObject({
+  const host = await kubectlHere(["get", "secret/production-keystead", "-o", "jsonpath={.data.KEYSTEAD_HOST}"]);
+  expect(Buffer.from(host, "base64").toString()).toBe(SERVICE_URL);
+  application = await applicationOf(installation, keystead, "production");
+  expect(await application.nango.getConnection("stripe", "acme")).toMatchObject({
     connection_id: "acme",
     provider_config_key: "stripe",
-    credentials: { type: "API_KEY", apiKey: "sk_live_acme" },
+    credentials: { type: "API_KEY", apiKey: token },
   });
 });
 
 test("a changed Secret is served without anybody touching the Connection", async () => {
-  const { namespace } = installation;
-  await apply(namespace, secret("acme", { token: "sk_live_changed" }));
+  const token = canary("changed-token");
+  await kubectlHere(["patch", "secret/acme", "--type=merge", "-p", JSON.stringify({ stringData: { token } })]);
 
   await eventually(async () => {
-    const response = await read(await secretKey("production"), "acme", "stripe");
-    expect(await response.json()).toMatchObject({ credentials: { apiKey: "sk_live_changed" } });
+    expect(await application.credentials("acme", "stripe")).toMatchObject({ apiKey: token });
   });
 });
 
-test("a deleted Connection answers 404 once kubectl delete returns", async () => {
-  const { namespace } = installation;
-  await kubectl(["-n", namespace, "delete", "connection/acme"]);
+test("a deleted Connection answers 404 once kubectl delete returns, and the others are still served", async () => {
+  await kubectlHere(["delete", "connection/acme"]);
 
-  const response = await read(await secretKey("production"), "acme", "stripe");
-  expect(response.status).toBe(404);
-  expect(conditionOf(await get(namespace, "environment/production"), "Ready")?.status).toBe("True");
+  expect(await application.credentials("acme", "stripe")).toBe(404);
+  expect((await application.ask("/connections")).status).toBe(200);
 });

@@ -2,45 +2,64 @@ import { randomBytes } from "node:crypto";
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { inject } from "vitest";
+import { parse } from "yaml";
 import { writeTokenKubeconfig } from "../../dev/control-plane/kubeconfig.ts";
-import { kubectl } from "./servers.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
 
 const FILES = new URL("../../charts/keystead/files/", import.meta.url);
-
-let installed: Promise<void> | undefined;
+const RBAC = "/apis/rbac.authorization.k8s.io/v1";
+const NAME = "keystead-controller";
 
 /**
  * Kubeconfig of the ServiceAccount that the chart would give the controller, in a namespace of its own. It may do what
  * the chart's rules allow and nothing else, so that a missing right shows in every test.
  */
-export async function controllerKubeconfig(namespace: string): Promise<string> {
-  installed ??= installClusterRole();
-  await installed;
-  const account = `${namespace}:keystead-controller`;
-  await kubectl(["-n", namespace, "create", "serviceaccount", "keystead-controller"]);
-  await kubectl(["-n", namespace, "apply", "-f", "-"], { stdin: manifest("controller-role.yaml") });
-  await kubectl([
-    "create",
-    "clusterrolebinding",
-    namespace,
-    "--clusterrole=keystead-controller",
-    `--serviceaccount=${account}`,
+export async function controllerKubeconfig(client: KubeClient, namespace: string): Promise<string> {
+  const own = `${RBAC}/namespaces/${namespace}`;
+  const subjects = [{ kind: "ServiceAccount", name: NAME, namespace }];
+  const bindingTo = (kind: "Role" | "ClusterRole") => ({
+    apiVersion: "rbac.authorization.k8s.io/v1",
+    roleRef: { apiGroup: "rbac.authorization.k8s.io", kind, name: NAME },
+    subjects,
+  });
+  const account = `/api/v1/namespaces/${namespace}/serviceaccounts/${NAME}`;
+  await Promise.all([
+    apply(client, account, { apiVersion: "v1", kind: "ServiceAccount" }),
+    apply(client, `${RBAC}/clusterroles/${NAME}`, chartFile("controller-clusterrole.yaml")),
+    apply(client, `${own}/roles/${NAME}`, chartFile("controller-role.yaml")),
   ]);
-  const role = ["rolebinding", "keystead-controller", "--role=keystead-controller"];
-  await kubectl(["-n", namespace, "create", ...role, `--serviceaccount=${account}`]);
-  const token = await kubectl(["-n", namespace, "create", "token", "keystead-controller", "--duration=1h"]);
+  await Promise.all([
+    apply(client, `${RBAC}/clusterrolebindings/${namespace}`, {
+      ...bindingTo("ClusterRole"),
+      kind: "ClusterRoleBinding",
+    }),
+    apply(client, `${own}/rolebindings/${NAME}`, { ...bindingTo("Role"), kind: "RoleBinding" }),
+  ]);
+  const { status } = await client.request<{ readonly status: { readonly token: string } }>({
+    method: "POST",
+    path: `${account}/token`,
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec: { expirationSeconds: 3_600 } },
+  });
 
   const { kubeconfig } = inject("controlPlane");
   const path = join(dirname(kubeconfig), `controller-${randomBytes(5).toString("hex")}`);
-  writeFileSync(`${path}.token`, token.trim(), { mode: 0o600 });
+  writeFileSync(`${path}.token`, status.token, { mode: 0o600 });
   return writeTokenKubeconfig(path, kubeconfig, `${path}.token`, namespace);
 }
 
-function installClusterRole(): Promise<void> {
-  const apply = ["apply", "--server-side", "--field-manager=keystead-tests", "-f", "-"];
-  return kubectl(apply, { stdin: manifest("controller-clusterrole.yaml") }).then(() => undefined);
+/** Server-side apply. */
+async function apply(client: KubeClient, path: string, manifest: object): Promise<void> {
+  const body = { metadata: { name: path.slice(path.lastIndexOf("/") + 1) }, ...manifest };
+  await client.request({
+    method: "PATCH",
+    path,
+    query: { fieldManager: "keystead-tests", force: "true" },
+    contentType: "application/apply-patch+yaml",
+    body,
+    idempotent: true,
+  });
 }
 
-function manifest(file: string): string {
-  return readFileSync(new URL(file, FILES), "utf8");
+function chartFile(file: string): object {
+  return parse(readFileSync(new URL(file, FILES), "utf8"));
 }

@@ -1,53 +1,48 @@
-import { type ChildProcess, spawn } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { createInterface } from "node:readline";
 import { KeysteadError } from "../../src/errors.ts";
+import { EVENT, resourcePath } from "../../src/kube/resource-path.ts";
+import { administrator, KINDS, type Objects, objectsOf } from "./cluster.ts";
 import { controllerKubeconfig } from "./controller-identity.ts";
 import { installCrds } from "./crds.ts";
+import { type History, recordHistory } from "./history.ts";
+import { type KeysteadProcess, startProcess } from "./keystead-process.ts";
+import { type Place, readTables, searchLeaks } from "./leaks.ts";
 import { createDatabase, createNamespace, type TestDatabase } from "./servers.ts";
-
-const MAIN = new URL("../../src/main.ts", import.meta.url).pathname;
+import { breachesOf } from "./status-contract.ts";
 
 /** Where the Secret of every Environment says the API is. */
 export const SERVICE_URL = "http://keystead.test:3003";
-
-/** A line of a process's log. */
-export interface LogLine {
-  readonly level: string;
-  readonly msg: string;
-  readonly [field: string]: unknown;
-}
-
-/** One process of Keystead. */
-export interface KeysteadProcess extends AsyncDisposable {
-  readonly pid: number;
-  /** Everything it wrote, as text. */
-  output(): string;
-  /** Resolves with the first line with that message, also when it came already; rejects when the process ends without one. */
-  logged(message: string): Promise<LogLine>;
-  /** Sends the signal and resolves with the exit status: a number, or the signal that ended it. */
-  end(signal?: NodeJS.Signals): Promise<number | NodeJS.Signals>;
-  /** Resolves when it ends by itself. */
-  readonly exit: Promise<number | NodeJS.Signals>;
-}
 
 /** A namespace, a database and a key of their own, and processes of Keystead on them. */
 export interface Installation extends AsyncDisposable {
   readonly namespace: string;
   readonly database: TestDatabase;
+  readonly objects: Objects;
+  readonly history: History;
   /** What every process of it is started with. */
   readonly environment: Readonly<Record<string, string>>;
   start(command: "controller" | "api" | "run", environment?: Readonly<Record<string, string>>): KeysteadProcess;
   /** Base URL of the API that the process serves. */
   apiOf(process: KeysteadProcess): Promise<string>;
+  /** Adds a text to the places where no secret may stand. */
+  remember(place: Place): void;
+  /** Which secrets of this test file stand where they must not. */
+  leaks(): Promise<string[]>;
 }
 
-/** Prepares an installation that watches one namespace; nothing runs yet. */
+/**
+ * Prepares an installation that watches one namespace; nothing runs yet. Whatever a test does with it, two things are
+ * claimed when it is disposed: that every object kept the status contract all its life, and that no secret is anywhere.
+ */
 export async function createInstallation(prefix: string): Promise<Installation> {
+  await using stack = new AsyncDisposableStack();
+  const client = stack.use(await administrator());
   const [namespace, database] = await Promise.all([createNamespace(prefix), createDatabase(), installCrds()]);
-  const kubeconfig = await controllerKubeconfig(namespace.name);
+  stack.use(namespace);
+  stack.use(database);
+  const history = stack.use(await recordHistory(client, namespace.name));
   const environment = {
-    KUBECONFIG: kubeconfig,
+    KUBECONFIG: await controllerKubeconfig(client, namespace.name),
     DATABASE_URL: database.url,
     KEYSTEAD_ENCRYPTION_KEY: randomBytes(32).toString("base64"),
     KEYSTEAD_NAMESPACE: namespace.name,
@@ -60,9 +55,33 @@ export async function createInstallation(prefix: string): Promise<Installation> 
     KEYSTEAD_LOG_FORMAT: "json",
   };
   const processes: KeysteadProcess[] = [];
+  const remembered: Place[] = [];
+
+  async function leaks(): Promise<string[]> {
+    const lists = [...["environment", "integration", "connection"].map((kind) => KINDS[kind as "environment"]), EVENT];
+    const objects = lists.map(async (kind): Promise<Place> => {
+      const list = await client.request({ method: "GET", path: resourcePath(kind, { namespace: namespace.name }) });
+      return { name: kind.plural, text: JSON.stringify(list) };
+    });
+    const metrics = processes
+      .filter(({ running }) => running)
+      .map(async (process): Promise<Place> => {
+        const answer = await fetch(`${await process.metricsUrl()}/metrics`);
+        return { name: "the metrics", text: await answer.text() };
+      });
+    const logs = processes.map((process): Place => ({ name: "the log", text: process.output() }));
+    const places = await Promise.all([...objects, ...metrics]);
+    return searchLeaks([...places, ...logs, ...remembered, ...(await readTables(database.ownerUrl))], {
+      "the encryption key": environment.KEYSTEAD_ENCRYPTION_KEY,
+    });
+  }
+
+  const owned = stack.move();
   return {
     namespace: namespace.name,
     database,
+    objects: objectsOf(client, namespace.name),
+    history,
     environment,
     start(command, more = {}) {
       const process = startProcess([command], { ...environment, ...more });
@@ -73,74 +92,14 @@ export async function createInstallation(prefix: string): Promise<Installation> 
       const { port } = await process.logged("the API is served");
       return `http://127.0.0.1:${String(port)}`;
     },
+    remember: (place) => void remembered.push(place),
+    leaks,
     async [Symbol.asyncDispose]() {
+      const found = await leaks();
       await Promise.all(processes.map((process) => process[Symbol.asyncDispose]()));
-      await namespace[Symbol.asyncDispose]();
-      await database[Symbol.asyncDispose]();
+      await owned.disposeAsync();
+      found.push(...[...history.byUid.values()].flatMap(breachesOf));
+      if (found.length > 0) throw new KeysteadError("internal_error", `promises were broken:\n${found.join("\n")}`);
     },
   };
-}
-
-/** Starts `keystead` with exactly this environment beside PATH, in a process of its own. */
-export function startProcess(args: readonly string[], environment: Readonly<Record<string, string>>): KeysteadProcess {
-  const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"], ...environment },
-    stdio: ["ignore", "pipe", "pipe"],
-  });
-  let output = "";
-  const seen = new Map<string, LogLine>();
-  const waiting = new Map<
-    string,
-    { readonly resolve: (line: LogLine) => void; readonly reject: (error: Error) => void }
-  >();
-  const take = (line: string): void => {
-    output += `${line}\n`;
-    const parsed = parseLine(line);
-    if (!parsed || seen.has(parsed.msg)) return;
-    seen.set(parsed.msg, parsed);
-    waiting.get(parsed.msg)?.resolve(parsed);
-  };
-  createInterface({ input: child.stdout }).on("line", take);
-  createInterface({ input: child.stderr }).on("line", take);
-  const exit = exitOf(child);
-  void exit.then((status) => {
-    for (const [message, { reject }] of waiting) {
-      reject(new KeysteadError("part_failed", `ended with ${status} before it logged "${message}":\n${output}`));
-    }
-  });
-  const end = async (signal: NodeJS.Signals = "SIGTERM"): Promise<number | NodeJS.Signals> => {
-    child.kill(signal);
-    return await exit;
-  };
-  return {
-    pid: child.pid ?? -1,
-    output: () => output,
-    logged(message) {
-      const line = seen.get(message);
-      if (line) return Promise.resolve(line);
-      return new Promise((resolve, reject) => waiting.set(message, { resolve, reject }));
-    },
-    exit,
-    end,
-    async [Symbol.asyncDispose]() {
-      if (child.exitCode === null && child.signalCode === null) await end("SIGKILL");
-    },
-  };
-}
-
-function exitOf(child: ChildProcess): Promise<number | NodeJS.Signals> {
-  return new Promise((resolve) => {
-    // "close" comes after the last of the output, "exit" may come before.
-    child.once("close", (code, signal) => resolve(code ?? signal ?? 0));
-  });
-}
-
-function parseLine(line: string): LogLine | undefined {
-  try {
-    const parsed: unknown = JSON.parse(line);
-    return typeof parsed === "object" && parsed !== null && "msg" in parsed ? (parsed as LogLine) : undefined;
-  } catch {
-    // What a process prints for people is no JSON.
-    return undefined;
-  }
 }

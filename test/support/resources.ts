@@ -1,13 +1,13 @@
-import { kubectl } from "./servers.ts";
-
-/** An object of any kind as kubectl takes and gives it. */
+/** An object of any kind as a user writes it. */
 export interface Manifest {
-  readonly apiVersion?: string;
+  readonly apiVersion: string;
   readonly kind: string;
   readonly metadata: {
     readonly name: string;
     readonly annotations?: Readonly<Record<string, string>>;
     readonly labels?: Readonly<Record<string, string>>;
+    readonly finalizers?: readonly string[];
+    readonly ownerReferences?: readonly object[];
   };
   readonly spec?: object;
   readonly stringData?: Readonly<Record<string, string>>;
@@ -16,41 +16,47 @@ export interface Manifest {
   readonly immutable?: boolean;
 }
 
-/** What tests read of a resource. */
+/** A condition as the API server gives it. */
+export interface ObservedCondition {
+  readonly type: string;
+  readonly status: string;
+  readonly reason: string;
+  readonly message: string;
+  readonly lastTransitionTime: string;
+  readonly observedGeneration?: number;
+}
+
+/** What tests read of an object. */
 export interface Observed {
   readonly metadata: {
     readonly name: string;
     readonly uid: string;
     readonly resourceVersion: string;
     readonly generation: number;
+    readonly deletionTimestamp?: string;
+    readonly labels?: Readonly<Record<string, string>>;
     readonly finalizers?: readonly string[];
-    readonly ownerReferences?: readonly {
-      readonly kind: string;
-      readonly name: string;
-      readonly controller?: boolean;
-    }[];
+    readonly ownerReferences?: readonly { readonly kind: string; readonly name: string; readonly uid: string }[];
   };
   readonly status?: {
     readonly observedGeneration: number;
-    readonly conditions?: readonly {
-      readonly type: string;
-      readonly status: string;
-      readonly reason: string;
-      readonly message: string;
-      readonly lastTransitionTime: string;
-    }[];
+    readonly conditions?: readonly ObservedCondition[];
     readonly [field: string]: unknown;
   };
+  readonly spec?: Readonly<Record<string, unknown>>;
   readonly data?: Readonly<Record<string, string>>;
 }
 
 const API_VERSION = "keystead.dev/v1alpha1";
 
-export function environment(name: string, spec: object = {}): Manifest {
-  return { apiVersion: API_VERSION, kind: "Environment", metadata: { name }, spec };
+type Metadata = Omit<Manifest["metadata"], "name">;
+
+export function environment(name: string, spec: object = {}, metadata: Metadata = {}): Manifest {
+  return { apiVersion: API_VERSION, kind: "Environment", metadata: { name, ...metadata }, spec };
 }
 
-export function apiKeyIntegration(name: string, environmentName: string, spec: object = {}): Manifest {
+/** An Integration of mode API_KEY, unless `spec` says otherwise. */
+export function integration(name: string, environmentName: string, spec: object = {}): Manifest {
   return {
     apiVersion: API_VERSION,
     kind: "Integration",
@@ -60,15 +66,16 @@ export function apiKeyIntegration(name: string, environmentName: string, spec: o
 }
 
 /** A Connection with the API key under `token` of the Secret of the same name, unless `spec` says otherwise. */
-export function apiKeyConnection(
+export function connection(
   name: string,
   parents: { environment: string; integration: string },
   spec: object = {},
+  metadata: Metadata = {},
 ): Manifest {
   return {
     apiVersion: API_VERSION,
     kind: "Connection",
-    metadata: { name },
+    metadata: { name, ...metadata },
     spec: {
       environmentRef: { name: parents.environment },
       integrationRef: { name: parents.integration },
@@ -86,28 +93,12 @@ export function secret(
   return { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData, ...more };
 }
 
-/** Applies manifests to a namespace in one call, in this order. */
-export async function apply(namespace: string, ...manifests: readonly Manifest[]): Promise<void> {
-  const list = { apiVersion: "v1", kind: "List", items: manifests };
-  await kubectl(["-n", namespace, "apply", "--server-side", "--force-conflicts", "-f", "-"], {
-    stdin: JSON.stringify(list),
-  });
-}
-
-/** Reads one object, `connection/acme` for example. Throws when it does not exist. */
-export async function get(namespace: string, object: string): Promise<Observed> {
-  return JSON.parse(await kubectl(["-n", namespace, "get", object, "-o", "json"])) as Observed;
-}
-
-/** Waits as a user would: `kubectl wait --for=condition=Ready`. */
-export async function waitReady(namespace: string, ...objects: readonly string[]): Promise<void> {
-  await kubectl(["-n", namespace, "wait", "--for=condition=Ready", "--timeout=30s", ...objects]);
-}
-
 /** The condition of that type, if the object has it. */
-export function conditionOf(
-  object: Observed,
-  type: string,
-): { status: string; reason: string; message: string } | undefined {
-  return object.status?.conditions?.find((condition) => condition.type === type);
+export function conditionOf(object: Observed | undefined, type: string): ObservedCondition | undefined {
+  return object?.status?.conditions?.find((condition) => condition.type === type);
+}
+
+/** Every condition as `Type=Status Reason`, in order: a status in one glance. */
+export function conditionsOf(object: Observed | undefined): string[] {
+  return (object?.status?.conditions ?? []).map(({ type, status, reason }) => `${type}=${status} ${reason}`);
 }

@@ -1,0 +1,72 @@
+import { REASONS } from "../../src/resources/reasons.ts";
+import { kstatusOf } from "./kstatus.ts";
+import { conditionOf, type Observed, type ObservedCondition } from "./resources.ts";
+
+/** Dates, times of day, and numbers that only a clock gives: what would make every reconcile a change. */
+const TIMESTAMP = /\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d{12,}/;
+
+/**
+ * What a resource's versions, oldest first and all of one uid, break of the status contract: one sentence each, none for
+ * a resource that kept it from its creation to its deletion.
+ */
+export function breachesOf(versions: readonly Observed[]): string[] {
+  return versions.flatMap((version, index) => {
+    const before = versions[index - 1];
+    const breaches = [...breachesOfOne(version), ...(before ? breachesOfStep(before, version) : [])];
+    return breaches.map((breach) => `${breach}: ${JSON.stringify({ ...version.metadata, status: version.status })}`);
+  });
+}
+
+function breachesOfOne(object: Observed): string[] {
+  const { generation } = object.metadata;
+  const observed = object.status?.observedGeneration;
+  const conditions = object.status?.conditions ?? [];
+  if (observed === undefined) return ["observedGeneration is missing"];
+  const ready = conditionOf(object, "Ready");
+  const beside = conditions.filter(({ type }) => type !== "Ready");
+  return [
+    ...when(observed > generation, "observedGeneration is ahead of generation"),
+    ...when((observed === -1) !== (conditions.length === 0), "conditions and observedGeneration do not begin together"),
+    ...when(conditions.length > 0 && conditions[0]?.type !== "Ready", "Ready is not the first condition"),
+    ...when(beside.length > 1, "more than one condition stands beside Ready"),
+    ...when(
+      beside.some(({ type, status }) => !["Reconciling", "Stalled"].includes(type) || status !== "True"),
+      "a condition beside Ready is not Reconciling or Stalled, or is not True",
+    ),
+    ...when(beside[0]?.type === "Stalled" && ready?.status !== "False", "Stalled does not come with Ready=False"),
+    ...when(
+      kstatusOf(object) === "Current" && (ready?.status !== "True" || ready.observedGeneration !== generation),
+      "kstatus calls Current what is not ready at this generation",
+    ),
+    ...conditions.flatMap((condition) => breachesOfCondition(condition, generation)),
+  ];
+}
+
+function breachesOfCondition(condition: ObservedCondition, generation: number): string[] {
+  const { type, reason, message, observedGeneration = -1 } = condition;
+  return [
+    ...when(!Object.hasOwn(REASONS, reason), `${type} has the unlisted reason ${reason}`),
+    ...when(!/^[A-Z].*[.?]$/s.test(message) || TIMESTAMP.test(message), `the message of ${type} is no plain sentence`),
+    ...when(observedGeneration < 1 || observedGeneration > generation, `${type} has an impossible generation`),
+  ];
+}
+
+function breachesOfStep(before: Observed, after: Observed): string[] {
+  // The other way round cannot be claimed: times have whole seconds, and two transitions may fall into one.
+  const moved = (after.status?.conditions ?? []).filter(({ type, status, lastTransitionTime }) => {
+    const last = conditionOf(before, type);
+    return last?.status === status && last.lastTransitionTime !== lastTransitionTime;
+  });
+  return [
+    ...when(observedGenerationOf(after) < observedGenerationOf(before), "observedGeneration went back"),
+    ...moved.map(({ type }) => `lastTransitionTime of ${type} moved without a transition`),
+  ];
+}
+
+function observedGenerationOf(object: Observed): number {
+  return object.status?.observedGeneration ?? -1;
+}
+
+function when(broken: boolean, breach: string): string[] {
+  return broken ? [breach] : [];
+}
