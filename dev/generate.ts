@@ -1,11 +1,10 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
-import { generatedFiles } from "./generated-files.ts";
-import { readText } from "./state-file.ts";
+import { outdatedFiles } from "./generated-files.ts";
 
 // The executable behind `npm run generate`: writes every generated file; with --check it only tells which ones are not in step.
 const root = join(import.meta.dirname, "..");
-const outdated = generatedFiles().filter((file) => readText(join(root, file.path)) !== file.text);
+const outdated = outdatedFiles(root);
 
 if (process.argv.includes("--check")) {
   for (const file of outdated)

@@ -1,5 +1,7 @@
+import { join } from "node:path";
 import { describeConfig } from "../src/config-docs.ts";
 import { generateCrds } from "../src/resources/crd.ts";
+import { readText } from "./state-file.ts";
 
 /** A committed file that code makes. */
 export interface GeneratedFile {
@@ -11,7 +13,12 @@ export interface GeneratedFile {
 }
 
 /** Every generated file of the repository. */
-export function generatedFiles(): GeneratedFile[] {
+function generatedFiles(): GeneratedFile[] {
   const crds = [...generateCrds()].map(([path, text]) => ({ path, text, source: "src/resources/" }));
   return [...crds, { path: "docs/configuration.md", text: describeConfig(), source: "src/config-variables.ts" }];
+}
+
+/** Those of the checkout that are missing, or not what their source makes. */
+export function outdatedFiles(root: string): GeneratedFile[] {
+  return generatedFiles().filter((file) => readText(join(root, file.path)) !== file.text);
 }

@@ -1,11 +1,13 @@
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
+import { Client } from "pg";
 import type { TestProject } from "vitest/node";
 import { findBinaries } from "../../dev/control-plane/binaries.ts";
 import { createChildProcesses } from "../../dev/processes/child-processes.ts";
 import { startControlPlane } from "../../dev/control-plane/control-plane.ts";
 import { startPostgres } from "../../dev/postgres/postgres.ts";
 import { makeScratchDirectory } from "../../dev/processes/scratch-directory.ts";
+import { templateName } from "./template-name.ts";
 
 declare module "vitest" {
   // Merged into vitest's own interface: what `inject` gives in every test file.
@@ -40,6 +42,7 @@ const MAX_CONNECTIONS = 300;
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const directory = await makeScratchDirectory();
   const children = createChildProcesses(directory, true);
+  const run = randomBytes(5).toString("hex");
   try {
     const binaries = await findBinaries((line) => process.stderr.write(`${line}\n`));
     const [controlPlane, ownerUrl] = await Promise.all([
@@ -59,12 +62,16 @@ export default async function setup(project: TestProject): Promise<() => Promise
       auditLog: controlPlane.auditLog,
       controllerManager: binaries.controllerManager,
     });
-    project.provide("postgres", { ownerUrl, run: randomBytes(5).toString("hex") });
+    project.provide("postgres", { ownerUrl, run });
   } catch (error) {
     await children[Symbol.asyncDispose]();
     throw error;
   }
-  return async () => children[Symbol.asyncDispose]();
+  return async () => {
+    await children[Symbol.asyncDispose]();
+    // A server of one's own is gone by now; another one keeps what it is not told to forget.
+    if (process.env["DATABASE_URL"]) await dropTemplate(process.env["DATABASE_URL"], run);
+  };
 }
 
 async function startOwnPostgres(directory: string, children: ReturnType<typeof createChildProcesses>): Promise<string> {
@@ -75,4 +82,11 @@ async function startOwnPostgres(directory: string, children: ReturnType<typeof c
     maxConnections: MAX_CONNECTIONS,
   });
   return postgres.superuserUrl;
+}
+
+async function dropTemplate(ownerUrl: string, run: string): Promise<void> {
+  const client = new Client({ connectionString: ownerUrl });
+  await client.connect();
+  await client.query(`drop database if exists ${templateName(run)} with (force)`);
+  await client.end();
 }

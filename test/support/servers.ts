@@ -6,6 +6,7 @@ import { inject } from "vitest";
 import { Secret } from "../../src/crypto/secret.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { KeysteadError } from "../../src/errors.ts";
+import { templateName } from "./template-name.ts";
 
 export interface TestDatabase extends AsyncDisposable {
   /** May do everything. */
@@ -98,7 +99,7 @@ let template: Promise<string> | undefined;
 function migratedTemplate(): Promise<string> {
   template ??= asOwner((client) =>
     underLock(client, async () => {
-      const name = `keystead_template_${inject("postgres").run}`;
+      const name = templateName(inject("postgres").run);
       const existing = await client.query("select 1 from pg_database where datname = $1", [name]);
       if (existing.rowCount) return name;
       await ensureRuntimeLogin(client);
