@@ -1,5 +1,5 @@
 import { expect, inject } from "vitest";
-import { CONNECTION, ENVIRONMENT, INTEGRATION } from "../../src/controllers/kinds.ts";
+import { CONNECTION, ENVIRONMENT, INTEGRATION } from "../../src/resources/kinds.ts";
 import { hasCode } from "../../src/errors.ts";
 import { createKubeClient, type KubeClient } from "../../src/kube/client.ts";
 import { loadIdentity } from "../../src/kube/identity.ts";

@@ -5,6 +5,9 @@ import { conditionOf, type Observed, type ObservedCondition } from "./resources.
 /** Dates, times of day, and numbers that only a clock gives: what would make every reconcile a change. */
 const TIMESTAMP = /\d{4}-\d\d-\d\d|\d\d:\d\d:\d\d|\d{12,}/;
 
+/** A field's name may begin one. */
+const SENTENCE = /^(?:[A-Z]|spec\.).*\.$/s;
+
 /**
  * What a resource's versions, oldest first and all of one uid, break of the status contract: one sentence each, none for
  * a resource that kept it from its creation to its deletion.
@@ -13,7 +16,8 @@ export function breachesOf(versions: readonly Observed[]): string[] {
   return versions.flatMap((version, index) => {
     const before = versions[index - 1];
     const breaches = [...breachesOfOne(version), ...(before ? breachesOfStep(before, version) : [])];
-    return breaches.map((breach) => `${breach}: ${JSON.stringify({ ...version.metadata, status: version.status })}`);
+    const { name, generation } = version.metadata;
+    return breaches.map((breach) => `${name}: ${breach}: ${JSON.stringify({ generation, status: version.status })}`);
   });
 }
 
@@ -46,7 +50,7 @@ function breachesOfCondition(condition: ObservedCondition, generation: number): 
   const { type, reason, message, observedGeneration = -1 } = condition;
   return [
     ...when(!Object.hasOwn(REASONS, reason), `${type} has the unlisted reason ${reason}`),
-    ...when(!/^[A-Z].*[.?]$/s.test(message) || TIMESTAMP.test(message), `the message of ${type} is no plain sentence`),
+    ...when(!SENTENCE.test(message) || TIMESTAMP.test(message), `the message of ${type} is no plain sentence`),
     ...when(observedGeneration < 1 || observedGeneration > generation, `${type} has an impossible generation`),
   ];
 }
