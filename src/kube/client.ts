@@ -1,40 +1,16 @@
 import { KeysteadError } from "../errors.ts";
 import { apiError } from "./api-error.ts";
-import type { CallPriority } from "./call-slots.ts";
 import { createCallSlots } from "./call-slots.ts";
-import type { Identity } from "./identity.ts";
+import type { Identity } from "./server-address.ts";
+import type { WireCall } from "./exchange.ts";
+import type { KubeCall, KubeStream } from "./kube-call.ts";
 import { pauseFor } from "./pause.ts";
 import { retryDelayMs } from "./retry.ts";
-import type { WireAnswer, WireCall } from "./transport.ts";
+import type { WireAnswer } from "./transport.ts";
 import { createTransport } from "./transport.ts";
 import { decodeAnswer, encodeHeaders, encodeQuery, readRefusal } from "./wire-format.ts";
 
-export interface KubeCall {
-  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE";
-  /** From `resourcePath`. */
-  readonly path: string;
-  readonly query?: Readonly<Record<string, string>>;
-  /** Sent as JSON. */
-  readonly body?: unknown;
-  /** `application/json` by default; patches name theirs. */
-  readonly contentType?: string;
-  /** `application/json` by default. */
-  readonly accept?: string;
-  readonly signal?: AbortSignal | undefined;
-  /** For the call with all its attempts and waits. */
-  readonly timeoutMs?: number;
-  /** `normal` by default. An urgent call passes all normal ones that wait for a connection. */
-  readonly priority?: CallPriority | undefined;
-  /** The caller needs nothing of the answer: it is drained and not parsed, and the result is undefined. */
-  readonly discardAnswer?: boolean;
-  /** Whether the call may be made again when its fate is unknown. True for GET, PUT and DELETE; a patch must say so. */
-  readonly idempotent?: boolean;
-  /** Larger answers fail with `kube_answer_too_large`. 8 MiB by default: etcd holds no object over 1.5 MiB. */
-  readonly maxAnswerBytes?: number;
-}
-
-/** Body of an open watch. Destroying it closes its connection. */
-export type KubeStream = AsyncIterable<Buffer> & { destroy(): void };
+export type { KubeCall, KubeStream };
 
 /** What is worth counting about calls; names as client-go's `rest_client_*`. */
 export interface KubeClientMetrics {
@@ -42,6 +18,7 @@ export interface KubeClientMetrics {
   attempted(method: string, code: string, seconds: number): void;
 }
 
+/** Calls to one API server. Any number may run at once. */
 export interface KubeClient extends AsyncDisposable {
   /** Resolves with the parsed answer, trusted to be a T. Rejects with a `kube_*` error and never with anything else. */
   request<T>(call: KubeCall): Promise<T>;
@@ -51,6 +28,7 @@ export interface KubeClient extends AsyncDisposable {
   waiting(): number;
 }
 
+/** What a client can be told; the defaults are for one controller on a small machine. */
 export interface KubeClientOptions {
   readonly metrics?: KubeClientMetrics | undefined;
   /** As in `keystead/<version>`, the name under which the API server's audit log shows the calls. */

@@ -1,3 +1,4 @@
+/** `Unknown` is neither: not looked at yet, as opposed to known to be wrong. */
 export type ConditionStatus = "True" | "False" | "Unknown";
 
 /** A condition as `metav1.Condition` has it. */

@@ -11,11 +11,13 @@ import { silentLog } from "./log.ts";
 
 export type { EventNote, EventSubject };
 
+/** What is worth counting about events. */
 export interface EventRecorderMetrics {
   /** `sent` as a new event, `counted` in the series of an earlier one, or `lost`. */
   recorded(outcome: "sent" | "counted" | "lost"): void;
 }
 
+/** Who reports, and where the recorder's own losses are told. */
 export interface EventRecorderOptions extends EventReporter {
   readonly metrics?: EventRecorderMetrics | undefined;
   readonly log?: KubeLog | undefined;
@@ -23,6 +25,7 @@ export interface EventRecorderOptions extends EventReporter {
   readonly now?: () => number;
 }
 
+/** Tells people what happens to objects. Disposing sends what waits, for two seconds at most. */
 export interface EventRecorder extends AsyncDisposable {
   /** Never throws and never waits. Events are hints: when too many come at once, or the API server takes none, some are lost. */
   record(subject: EventSubject, note: EventNote): void;

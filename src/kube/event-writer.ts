@@ -1,5 +1,6 @@
 import { hasCode } from "../errors.ts";
 import type { KubeClient } from "./client.ts";
+import { microTime } from "./micro-time.ts";
 import type { KubeObject } from "./object.ts";
 import { EVENT, resourcePath } from "./resource-path.ts";
 
@@ -102,11 +103,6 @@ function namespaceOf(subject: EventSubject): string {
 
 function seriesOf(series: EventSeries): { count: number; lastObservedTime: string } {
   return { count: series.count, lastObservedTime: microTime(series.lastAt) };
-}
-
-/** `metav1.MicroTime`: exactly six digits. */
-function microTime(at: number): string {
-  return new Date(at).toISOString().replace("Z", "000Z");
 }
 
 /** The longest beginning of the text that fits, without half a character at its end. */

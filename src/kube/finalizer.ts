@@ -6,6 +6,7 @@ import type { ResourceKind } from "./resource-path.ts";
 
 /** `gone`: no longer there, replaced by another object of that name, or already being deleted, which admits no new finalizer. */
 export type AddOutcome = "added" | "present" | "gone";
+/** `absent`: the object is there without it. `gone`: there is no such object any more, so nothing is held up either. */
 export type RemoveOutcome = "removed" | "absent" | "gone";
 
 /** Others change the list of finalizers rarely: whoever loses so often meets a bug, and the work queue backs off. */

@@ -3,38 +3,12 @@ import { join } from "node:path";
 
 import { KeysteadError } from "../errors.ts";
 import { loadKubeconfig } from "./kubeconfig.ts";
-import type { Bearer } from "./token-file.ts";
+import type { Identity } from "./server-address.ts";
 import { tokenFile } from "./token-file.ts";
 
-/** Where the API server is and how it is recognised. */
-export interface ServerAddress {
-  readonly protocol: "https:" | "http:";
-  readonly host: string;
-  readonly port: number;
-  /** Path in front of every other, without a slash at its end; empty in most clusters. */
-  readonly basePath: string;
-  readonly tls: TlsIdentity;
-}
+export type { Identity };
 
-export interface TlsIdentity {
-  readonly ca?: string | Buffer | undefined;
-  /** Client certificate and its key, PEM. */
-  readonly cert?: string | Buffer | undefined;
-  readonly key?: string | Buffer | undefined;
-  /** Name that the server's certificate must carry, where it differs from the host. */
-  readonly serverName?: string | undefined;
-  readonly skipVerify: boolean;
-}
-
-/** Who calls the API server, and which one. */
-export interface Identity {
-  readonly server: ServerAddress;
-  /** Absent where the client certificate is all. */
-  readonly bearer?: Bearer | undefined;
-  /** Namespace of the process (in a cluster) or of the context. */
-  readonly namespace: string;
-}
-
+/** Where to look for an identity. */
 export interface LoadIdentityOptions {
   /** Path; several are merged as kubectl does, separated by `:`. Wins over the cluster the process runs in. */
   readonly kubeconfig?: string | undefined;

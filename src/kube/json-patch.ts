@@ -16,6 +16,7 @@ export interface WriteTarget {
   readonly metadata: Pick<ObjectMeta, "name" | "namespace" | "uid">;
 }
 
+/** How much a write matters, and what ends it early. */
 export interface WriteOptions {
   readonly signal?: AbortSignal | undefined;
   readonly priority?: CallPriority | undefined;

@@ -19,6 +19,7 @@ export interface KindSource {
   watchList(seconds: number, signal: AbortSignal): Promise<KubeStream>;
 }
 
+/** Which objects, and how much of each. */
 export interface KindSelection {
   readonly kind: ResourceKind;
   readonly namespace?: string | undefined;
@@ -30,6 +31,7 @@ export interface KindSelection {
 const METADATA_LIST = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json";
 const METADATA_EVENTS = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1,application/json";
 
+/** Makes no call by itself. */
 export function createKindSource(client: KubeClient, selection: KindSelection): KindSource {
   const { kind, namespace, query } = selection;
   const path = resourcePath(kind, { namespace });

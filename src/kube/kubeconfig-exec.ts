@@ -16,6 +16,7 @@ export interface PluginConfig {
   readonly user: { readonly exec?: unknown };
 }
 
+/** What a plugin gave: a token, a client certificate, or both. */
 export interface PluginIdentity {
   readonly bearer: Bearer;
   readonly tls: { readonly cert?: string; readonly key?: string };

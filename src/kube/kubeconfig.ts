@@ -5,7 +5,7 @@ import { parse } from "yaml";
 import { z } from "zod";
 
 import { KeysteadError } from "../errors.ts";
-import type { Identity, ServerAddress } from "./identity.ts";
+import type { Identity, ServerAddress } from "./server-address.ts";
 import { askCredentialPlugin } from "./kubeconfig-exec.ts";
 import type { Bearer } from "./token-file.ts";
 import { fixedToken, tokenFile } from "./token-file.ts";

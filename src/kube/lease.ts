@@ -9,6 +9,7 @@ export interface Lease {
   readonly spec?: LeaseSpec;
 }
 
+/** Times are RFC 3339 with six digits, by the holder's clock. */
 export interface LeaseSpec {
   /** Empty or absent: nobody. */
   readonly holderIdentity?: string;
@@ -26,7 +27,7 @@ export interface LeaseAddress {
 }
 
 /** How long a single call may take: less than a renewal may, so that one lost packet does not cost the lease. */
-interface LeaseCallOptions {
+export interface LeaseCallOptions {
   readonly signal: AbortSignal;
   readonly timeoutMs: number;
 }

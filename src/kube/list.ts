@@ -3,6 +3,7 @@ import type { KubeClient } from "./client.ts";
 import type { KubeObject } from "./object.ts";
 import { isKubeObject } from "./object.ts";
 
+/** What to list, and who takes the pages. */
 export interface ListOptions {
   readonly path: string;
   readonly query?: Readonly<Record<string, string>> | undefined;

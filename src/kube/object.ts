@@ -14,6 +14,7 @@ export interface ObjectMeta {
   readonly ownerReferences?: readonly OwnerReference[];
 }
 
+/** Whose deletion takes this object along. */
 export interface OwnerReference {
   readonly apiVersion: string;
   readonly kind: string;
@@ -42,6 +43,7 @@ export interface KubeSecret extends KubeObject {
 /** `namespace/name`; `/name` for an object without a namespace. Neither part can hold a slash, so it splits one way. */
 export type ObjectKey = `${string}/${string}`;
 
+/** Key of an object known by name. An empty namespace stands for none. */
 export function objectKey(namespace: string, name: string): ObjectKey {
   return `${namespace}/${name}`;
 }

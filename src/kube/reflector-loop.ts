@@ -7,6 +7,7 @@ import { pauseFor } from "./pause.ts";
 import type { ReflectorPosition } from "./reflector-position.ts";
 import type { ReflectorTiming } from "./reflector-timing.ts";
 
+/** What the loop turns, and whom it tells. */
 export interface ReflectorLoopOptions {
   /** Name of the kind, for messages. */
   readonly kind: string;
@@ -20,6 +21,7 @@ export interface ReflectorLoopOptions {
   ended(reason: string): void;
 }
 
+/** The part of a reflector that never gives up. */
 export interface ReflectorLoop {
   /** Reads on and begins again whatever happens, until the signal fires. Never rejects. */
   run(): Promise<void>;
@@ -36,6 +38,7 @@ const QUIET_FAILURES = 2;
 /** What another attempt alone does not mend: reported at the first time. */
 const NEEDS_A_PERSON: ReadonlySet<string> = new Set(["kube_not_found", "kube_forbidden", "kube_unauthorized"]);
 
+/** Begins with `run`. One line is logged when trouble begins or changes its nature, and one when it is over. */
 export function createReflectorLoop(options: ReflectorLoopOptions): ReflectorLoop {
   const { kind, position, timing, log, signal } = options;
   let failures = 0;

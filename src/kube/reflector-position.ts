@@ -23,6 +23,7 @@ export interface ReflectorMetrics {
 /** How a complete state is read: page by page, or as a streaming list. */
 export type InitialState = "list" | "watch-list";
 
+/** Where the objects come from and go to. */
 export interface PositionOptions<T> {
   readonly source: KindSource;
   readonly store: ReflectorStore<T>;

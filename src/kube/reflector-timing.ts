@@ -14,6 +14,7 @@ export interface ReflectorTiming {
   readonly reopenMs: number;
 }
 
+/** Those of production. */
 export const REFLECTOR_TIMING: ReflectorTiming = {
   watchSeconds: [300, 600],
   graceMs: 30_000,

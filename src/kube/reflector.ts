@@ -13,6 +13,7 @@ import { createReflectorStore } from "./reflector-store.ts";
 import type { ReflectorTiming } from "./reflector-timing.ts";
 import { longestQuietMs, REFLECTOR_TIMING } from "./reflector-timing.ts";
 
+/** Which objects are followed, what is held of them, and who hears of it. */
 export interface ReflectorOptions<T> extends KindSelection {
   readonly client: KubeClient;
   /**
@@ -27,6 +28,7 @@ export interface ReflectorOptions<T> extends KindSelection {
   readonly timing?: Partial<ReflectorTiming>;
 }
 
+/** `reason` is there when not ok. */
 export interface ReflectorHealth {
   readonly ok: boolean;
   readonly reason?: string;

@@ -10,11 +10,16 @@ export interface ResourceKind {
   readonly kind: string;
 }
 
+/** Read by name, watched as metadata alone. */
 export const SECRET: ResourceKind = { group: "", version: "v1", plural: "secrets", kind: "Secret" };
+/** Not namespaced itself. */
 export const NAMESPACE: ResourceKind = { group: "", version: "v1", plural: "namespaces", kind: "Namespace" };
+/** The newer of the two groups that serve events; both show the same ones. */
 export const EVENT: ResourceKind = { group: "events.k8s.io", version: "v1", plural: "events", kind: "Event" };
+/** What an election is held on. */
 export const LEASE: ResourceKind = { group: "coordination.k8s.io", version: "v1", plural: "leases", kind: "Lease" };
 
+/** Which object of a kind, or which collection. */
 export interface ResourceAddress {
   /** Absent: the object is not namespaced, or a list reaches over all namespaces. */
   readonly namespace?: string | undefined;

@@ -3,6 +3,7 @@ import { hasCode } from "../errors.ts";
 import { apiErrorDetails } from "./api-error.ts";
 import { fullJitter } from "./backoff.ts";
 
+/** A failed attempt. */
 export interface RetrySubject {
   readonly error: KeysteadError;
   /** Whether doing the call twice ends as doing it once. */

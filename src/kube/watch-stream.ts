@@ -5,6 +5,7 @@ import { createFrameSplitter } from "./frame-splitter.ts";
 import type { KubeObject } from "./object.ts";
 import { isKubeObject } from "./object.ts";
 
+/** What a frame says. */
 export type WatchEvent =
   | { readonly type: "ADDED" | "MODIFIED" | "DELETED"; readonly object: KubeObject }
   /** Nothing older than this version is still to come. */
@@ -12,6 +13,7 @@ export type WatchEvent =
   /** A frame of a kind or shape that nobody here knows; skipped, so that one odd object does not stop the others. */
   | { readonly type: "UNKNOWN"; readonly frameType: string };
 
+/** Who hears of the events, and how long silence may last. */
 export interface WatchReadOptions {
   /** Names the watch in errors. */
   readonly action: string;

@@ -2,7 +2,7 @@ import type { IncomingMessage } from "node:http";
 
 import { KeysteadError } from "../errors.ts";
 import { apiError } from "./api-error.ts";
-import type { KubeCall } from "./client.ts";
+import type { KubeCall } from "./kube-call.ts";
 import type { WireAnswer } from "./transport.ts";
 
 /** Bytes of an error's body that are read: a Status object, or the start of a page that some proxy made up. */
@@ -11,6 +11,7 @@ const MAX_REFUSAL_BYTES = 64 * 1024;
 /** Time such a body may take. */
 const MAX_REFUSAL_MS = 5_000;
 
+/** Headers of a call; the one of the host is Node's. */
 export function encodeHeaders(
   call: KubeCall,
   body: string | undefined,
@@ -27,6 +28,7 @@ export function encodeHeaders(
   return headers;
 }
 
+/** Names are ours and need no encoding, values do. */
 export function encodeQuery(query: Readonly<Record<string, string>>): string {
   let encoded = "";
   for (const name in query) {

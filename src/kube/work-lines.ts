@@ -20,6 +20,7 @@ export interface WorkLines<Item extends Waiting> {
 /** Of so many items taken, one comes from `resync` while both lines have some: an endless stream of changes starves nothing. */
 const RESYNC_EACH = 16;
 
+/** Both lines empty. */
 export function createWorkLines<Item extends Waiting>(): WorkLines<Item> {
   const lines = { changed: createLine<Item>(), resync: createLine<Item>() };
   const depths = { changed: 0, resync: 0 };

@@ -29,6 +29,7 @@ export interface WorkItem {
   failures: number;
 }
 
+/** Who is told of what happens to the keys. */
 export interface WorkScheduleOptions {
   readonly backoff: { readonly baseMs: number; readonly capMs: number };
   /** A key began to wait. */
@@ -50,6 +51,7 @@ const FAILURES_IN_FRONT = 3;
 /** A failing key that was added again while it ran waits no longer than this: the change may be the cure, or the run's own doing. */
 const MAX_WAIT_WHEN_CHANGED_MS = 500;
 
+/** Nothing waits yet. */
 export function createWorkSchedule(options: WorkScheduleOptions): WorkSchedule {
   const schedule: WorkSchedule = {
     items: new Map(),
