@@ -38,6 +38,7 @@ test("an instant is printed with its offset, milliseconds included", () => {
 
 test.each([
   ["of one member", '{"apiKey":"k"}', { type: "API_KEY", apiKey: "k" }],
+  ["that already begin with it", '{"type":"API_KEY","apiKey":"k"}', { type: "API_KEY", apiKey: "k" }],
   ["without any member", "{}", { type: "API_KEY" }],
   ["with a type of their own", '{"type":"theirs","apiKey":"k"}', { type: "API_KEY", apiKey: "k" }],
   ["with a type further in", '{"raw":{"type":"bearer"}}', { type: "API_KEY", raw: { type: "bearer" } }],

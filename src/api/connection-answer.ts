@@ -48,7 +48,7 @@ export function connectionsAnswer(connections: readonly ConnectionSummary[]): st
 /** `{}` while there are none: the same as of a provider without credentials. */
 function credentialsAnswer({ credentials, credentialsType: type }: ConnectionRecord): string {
   const json = credentials?.reveal() ?? "{}";
-  if (type === undefined) return json;
+  if (type === undefined || json.startsWith(`{"type":"${type}"`)) return json;
   // A custom credential may have a member of that name, and two of one name would leave the choice to the reader.
   if (json.includes('"type":')) return JSON.stringify({ ...JSON.parse(json), type });
   return json === "{}" ? `{"type":"${type}"}` : `{"type":"${type}",${json.slice(1)}`;

@@ -37,6 +37,6 @@ export const TIMEOUTS: Timeouts = {
   check: 2_000,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
   keepAlive: 75_000,
-  /** Within the 30 s that Kubernetes gives a pod by default. */
-  drain: 20_000,
+  /** Of the ten seconds in which a process has to end, three are left for the database and the other parts. */
+  drain: 7_000,
 };
