@@ -1,5 +1,5 @@
 import { mkdirSync, mkdtempSync, readdirSync, rmSync, statSync, writeFileSync } from "node:fs";
-import { tmpdir, userInfo } from "node:os";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { identify, isRunning, processIdentity } from "./process-identity.ts";
 import { endLeftovers } from "./process-record.ts";
@@ -10,7 +10,7 @@ import { readState } from "../state-file.ts";
  * removed first: normally nothing, but a run whose guardian was killed too could not clean up after itself.
  */
 export async function makeScratchDirectory(): Promise<string> {
-  const parent = join(tmpdir(), `keystead-runs-${userInfo().uid}`);
+  const parent = join(tmpdir(), `keystead-runs-${process.getuid?.() ?? "user"}`);
   mkdirSync(parent, { recursive: true, mode: 0o700 });
   for (const name of readdirSync(parent)) {
     const directory = join(parent, name);
