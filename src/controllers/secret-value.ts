@@ -12,7 +12,12 @@ const FORBIDDEN_TYPES: ReadonlySet<string> = new Set([
 
 /** The part of a core/v1 Secret that is used here; `data` values are base64 as the API server sends them. */
 export interface SecretObject {
-  readonly metadata: { readonly name: string; readonly uid: string; readonly resourceVersion: string };
+  readonly metadata: {
+    readonly namespace?: string;
+    readonly name: string;
+    readonly uid: string;
+    readonly resourceVersion: string;
+  };
   readonly type?: string;
   readonly data?: Readonly<Record<string, string>>;
 }

@@ -24,7 +24,10 @@ type SecretWatchOptions = Pick<FollowOptions, "client" | "namespaces" | "referen
 /** Watches Secrets as metadata: identity and version, never a payload. */
 export function createSecretWatch({ references, wake, metrics, ...options }: SecretWatchOptions): SecretWatch {
   let watched: Watched<SecretVersion> | undefined;
-  const secrets = createSecrets(options.client, (key) => watched?.get(key));
+  const secrets = createSecrets(options.client, {
+    version: (key) => watched?.get(key),
+    adopt: (secret) => watched?.adopt(secret),
+  });
 
   function heard(key: ObjectKey): void {
     secrets.changed(key);

@@ -22,7 +22,7 @@ const PAYLOAD_CACHE_BYTES = 1_048_576;
  * one Secret at the same moment share one GET, and a payload is used again only while the watch still shows its version.
  */
 export interface Secrets {
-  /** The newest known version, or undefined for a Secret that is absent or was never read. */
+  /** The newest known version, or undefined for a Secret that is absent, or that nobody referred to so far. */
   version(key: ObjectKey): SecretVersion | undefined;
   /**
    * Reads a Secret by name; undefined where it does not exist. Throws the client's `kube_*` codes. Has no signal: callers
@@ -33,14 +33,17 @@ export interface Secrets {
   changed(key: ObjectKey): void;
 }
 
-export function createSecrets(client: KubeClient, watched: (key: ObjectKey) => SecretVersion | undefined): Secrets {
-  /** Versions learnt by a read, for Secrets that nobody referred to when the watch went past them. */
-  const read = new Map<ObjectKey, SecretVersion>();
+/** What the metadata watch knows. */
+export interface SecretVersions {
+  readonly version: (key: ObjectKey) => SecretVersion | undefined;
+  /** Takes in a Secret that nobody referred to when the watch went past it: from then on its end is heard of, too. */
+  readonly adopt: (secret: SecretObject) => void;
+}
+
+export function createSecrets(client: KubeClient, { version, adopt }: SecretVersions): Secrets {
   const inFlight = new Map<ObjectKey, { answer: Promise<SecretObject | undefined>; overtaken: boolean }>();
   const payloads = new Map<ObjectKey, { secret: SecretObject; bytes: number }>();
   let payloadBytes = 0;
-
-  const version = (key: ObjectKey): SecretVersion | undefined => watched(key) ?? read.get(key);
 
   function forgetPayload(key: ObjectKey): void {
     payloadBytes -= payloads.get(key)?.bytes ?? 0;
@@ -68,8 +71,7 @@ export function createSecrets(client: KubeClient, watched: (key: ObjectKey) => S
       });
       // An event that came while the answer was on its way may be newer than the answer: then the watch knows better.
       if (!flight?.overtaken) {
-        const { uid, resourceVersion } = secret.metadata;
-        read.set(key, { uid, resourceVersion });
+        adopt(secret);
         remember(key, secret);
       }
       return secret;
@@ -100,7 +102,6 @@ export function createSecrets(client: KubeClient, watched: (key: ObjectKey) => S
       return await flight.answer;
     },
     changed(key) {
-      read.delete(key);
       forgetPayload(key);
       const flight = inFlight.get(key);
       if (flight) flight.overtaken = true;

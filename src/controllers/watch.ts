@@ -23,6 +23,8 @@ interface WatchOptions<T> {
 export interface Watched<T> extends AsyncDisposable {
   get(key: ObjectKey): T | undefined;
   keys(): Iterable<ObjectKey>;
+  /** See `Reflector`. */
+  adopt(object: KubeObject): void;
   /** Resolves when the first list of every namespace is complete. */
   readonly synced: Promise<void>;
   /** Why the watch cannot be relied on any more, at `now` (`performance.now()`), if so. */
@@ -37,8 +39,10 @@ export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watch
   );
   const clusterWide = reflectors.get(undefined);
   const all = [...reflectors.values()];
+  const reflectorOf = (namespace: string): Reflector<T> | undefined => clusterWide ?? reflectors.get(namespace);
   return {
-    get: (key) => (clusterWide ?? reflectors.get(splitKey(key).namespace))?.get(key),
+    get: (key) => reflectorOf(splitKey(key).namespace)?.get(key),
+    adopt: (object) => reflectorOf(object.metadata.namespace ?? "")?.adopt(object),
     *keys() {
       for (const reflector of all) yield* reflector.keys();
     },

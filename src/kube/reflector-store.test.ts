@@ -36,8 +36,33 @@ test("an object that is known in this version causes nothing, as after a list th
   const { store, heard } = storeOf();
   store.apply(object("a", "1"), true);
   store.apply(object("a", "1"), false);
-  store.remove(object("never seen", "1"));
   expect(heard).toHaveLength(1);
+});
+
+test("the end of an object that the watch went past is told if it would be held by now", () => {
+  const wanted = new Set<string>();
+  const { store, heard } = storeOf((one) => (wanted.has(one.metadata.name) ? one.metadata.resourceVersion : undefined));
+  for (const name of ["a", "b"]) store.apply(object(name, "1"), true);
+  wanted.add("a");
+  for (const name of ["a", "b"]) store.remove(object(name, "2"));
+  expect(heard).toEqual(["ns/a gone at 2"]);
+});
+
+test("an adopted object is held without a word, gives way to every state that is known, and its end is told", () => {
+  const { store, heard } = storeOf();
+  store.adopt(object("a", "1"));
+  store.apply(object("a", "1"), false);
+  expect(heard).toEqual([]);
+  store.apply(object("a", "2"), false);
+  store.adopt(object("a", "1"));
+  store.retain(new Set());
+  expect(heard).toEqual(["ns/a 1 -> 2", "ns/a gone at 2"]);
+});
+
+test("an object that keep does not want cannot be adopted", () => {
+  const { store } = storeOf(() => undefined);
+  store.adopt(object("a", "1"));
+  expect(store.entries.size).toBe(0);
 });
 
 test("what a complete list no longer has is told as deleted", () => {

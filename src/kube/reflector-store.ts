@@ -6,7 +6,10 @@ import { keyOf } from "./object.ts";
 export interface ReflectorHandler<T> {
   /** `before` is undefined for an object not held so far. `initial` while the first list is read. */
   changed(key: ObjectKey, now: T, before: T | undefined, initial: boolean): void;
-  /** With the last state known, also when the deletion itself was missed and a list no longer has the object. */
+  /**
+   * With the last state known, also when the deletion itself was missed and a list no longer has the object. An object
+   * that was not held is told too if it would be held by now.
+   */
   deleted(key: ObjectKey, last: T): void;
 }
 
@@ -14,6 +17,8 @@ export interface ReflectorHandler<T> {
 export interface ReflectorStore<T> {
   readonly entries: ReadonlyMap<ObjectKey, { readonly value: T }>;
   apply(object: KubeObject, initial: boolean): void;
+  /** Holds an object that was read in another way, unless a state of it is known. Nobody is told. */
+  adopt(object: KubeObject): void;
   remove(object: KubeObject): void;
   /** A complete list has been applied, and held exactly `seen`: the others are gone. */
   retain(seen: ReadonlySet<ObjectKey>): void;
@@ -50,9 +55,9 @@ export function createReflectorStore<T>(
     }
   };
 
-  const drop = (key: ObjectKey, entry: Entry<T>): void => {
+  const drop = (key: ObjectKey, last: T): void => {
     entries.delete(key);
-    deliver(key, () => handler.deleted(key, entry.value));
+    deliver(key, () => handler.deleted(key, last));
   };
 
   const reduce = (key: ObjectKey, object: KubeObject): { value: T | undefined } | undefined => {
@@ -75,20 +80,26 @@ export function createReflectorStore<T>(
       const reduced = reduce(key, object);
       if (reduced === undefined) return;
       const { value } = reduced;
-      if (known !== undefined && (value === undefined || known.uid !== uid)) drop(key, known);
+      if (known !== undefined && (value === undefined || known.uid !== uid)) drop(key, known.value);
       if (value === undefined) return;
       const before = known?.uid === uid ? known.value : undefined;
       entries.set(key, { value, resourceVersion, uid });
       deliver(key, () => handler.changed(key, value, before, initial));
     },
+    adopt(object) {
+      const key = keyOf(object);
+      const value = entries.has(key) ? undefined : reduce(key, object)?.value;
+      const { uid, resourceVersion } = object.metadata;
+      if (value !== undefined) entries.set(key, { value, resourceVersion, uid });
+    },
     remove(object) {
       const key = keyOf(object);
-      const known = entries.get(key);
-      if (known !== undefined) drop(key, known);
+      const last = entries.get(key)?.value ?? reduce(key, object)?.value;
+      if (last !== undefined) drop(key, last);
     },
     retain(seen) {
       for (const [key, entry] of entries) {
-        if (!seen.has(key)) drop(key, entry);
+        if (!seen.has(key)) drop(key, entry.value);
       }
     },
     redeliver() {

@@ -40,6 +40,11 @@ export interface Reflector<T> extends AsyncDisposable {
   keys(): MapIterator<ObjectKey>;
   values(): Generator<T, void>;
   readonly size: number;
+  /**
+   * Holds an object that the watch went past before `keep` wanted it, so that its deletion is heard of. The caller must
+   * have read it after the last notice about it, and it counts only if no state of it is known.
+   */
+  adopt(object: KubeObject): void;
   /** Resolves when the first state is complete and delivered. Rejects with `kube_call_aborted` when the reflector ends before. */
   readonly synced: Promise<void>;
   readonly isSynced: boolean;
@@ -99,6 +104,7 @@ export function startReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     get size() {
       return store.entries.size;
     },
+    adopt: (object) => store.adopt(object),
     synced: synced.promise,
     get isSynced() {
       return isSynced;
