@@ -48,7 +48,10 @@ async function writeSecret(
           method: "PATCH",
           path: resourcePath(SECRET, { namespace, name }),
           contentType: "application/merge-patch+json",
-          body: { metadata: { resourceVersion: existing?.metadata.resourceVersion }, data: verdict.data },
+          body: {
+            metadata: { resourceVersion: existing?.metadata.resourceVersion, labels: verdict.patch.labels },
+            data: verdict.patch.data,
+          },
           ...calls,
         }),
       );
@@ -67,7 +70,7 @@ function manifest(desired: DesiredSecret): unknown {
       name: desired.name,
       namespace: desired.namespace,
       ownerReferences: [desired.owner],
-      labels: { "app.kubernetes.io/managed-by": "keystead", [OWNER_LABEL]: desired.owner.uid },
+      labels: desired.labels,
     },
     type: "Opaque",
     stringData: desired.data,
@@ -106,6 +109,7 @@ export async function keepSecret(
         controller: true,
         blockOwnerDeletion: false,
       },
+      labels: { "app.kubernetes.io/managed-by": "keystead", [OWNER_LABEL]: uid },
       data: {
         KEYSTEAD_SECRET_KEY: secretKey.reveal(),
         KEYSTEAD_PUBLIC_KEY: state.publicKey,
@@ -116,9 +120,11 @@ export async function keepSecret(
     calls,
   );
   if ("kind" in result) return result;
+  // Whoever made or moved the Secret may have left one under a former name: an edit is told by its generation, and a
+  // move that had to wait by there having been none. A new Environment had no former name.
+  const moved = existing === undefined || status.observedGeneration !== metadata.generation;
+  if (moved && status.observedGeneration !== -1) await deleteSecretsOf(deps.client, metadata, name, calls);
   deps.writtenSecrets.set(uid, result);
-  const edited = status.observedGeneration !== -1 && status.observedGeneration !== metadata.generation;
-  if (edited) await deleteSecretsOf(deps.client, metadata, name, calls);
   return undefined;
 }
 

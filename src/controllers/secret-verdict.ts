@@ -6,13 +6,21 @@ export interface DesiredSecret {
   readonly namespace: string;
   readonly name: string;
   readonly owner: OwnerReference;
+  /** Others may stand beside them. */
+  readonly labels: Readonly<Record<string, string>>;
   readonly data: Readonly<Record<string, string>>;
+}
+
+/** The part of a merge patch that sets the Secret right; what is right already is left out. */
+interface SecretPatch {
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly data?: Readonly<Record<string, string | null>>;
 }
 
 type Verdict =
   | { readonly kind: "create" }
   | { readonly kind: "equal" }
-  | { readonly kind: "patch"; readonly data: Readonly<Record<string, string | null>> }
+  | { readonly kind: "patch"; readonly patch: SecretPatch }
   | { readonly kind: "refused"; readonly outcome: Outcome };
 
 /** Decides what has to happen to the Secret, from what stands there now. A Secret that is not ours is never touched. */
@@ -30,9 +38,9 @@ export function judgeSecret(existing: KubeSecret | undefined, desired: DesiredSe
       ),
     };
   }
-  const changed = differences(existing.data ?? {}, desired.data);
-  if (changed === undefined) return { kind: "equal" };
-  if (existing.immutable === true) {
+  const data = differences(existing.data ?? {}, desired.data);
+  const labelled = Object.entries(desired.labels).every(([name, value]) => existing.metadata.labels?.[name] === value);
+  if (data && existing.immutable === true) {
     return {
       kind: "refused",
       outcome: stalled(
@@ -41,7 +49,8 @@ export function judgeSecret(existing: KubeSecret | undefined, desired: DesiredSe
       ),
     };
   }
-  return { kind: "patch", data: changed };
+  if (!data && labelled) return { kind: "equal" };
+  return { kind: "patch", patch: { ...(!labelled && { labels: desired.labels }), ...(data && { data }) } };
 }
 
 /** The keys to write, with `null` for those to remove; undefined where nothing differs. */
