@@ -13,16 +13,22 @@ export interface FaultProxy extends AsyncDisposable {
   resetAll(): void;
   /** Connections accepted so far. */
   readonly accepted: number;
+  /** Bytes that came from the API server so far. */
+  readonly received: number;
 }
 
 export async function startFaultProxy(identity: Identity): Promise<FaultProxy> {
   const pairs = new Set<readonly [Socket, Socket]>();
   let accepted = 0;
+  let received = 0;
   const server = createServer((near) => {
     accepted += 1;
     const far = connect(identity.server.port, identity.server.host);
     const pair = [near, far] as const;
     pairs.add(pair);
+    far.on("data", (chunk: Buffer) => {
+      received += chunk.length;
+    });
     near.pipe(far);
     far.pipe(near);
     for (const socket of pair) {
@@ -40,6 +46,9 @@ export async function startFaultProxy(identity: Identity): Promise<FaultProxy> {
     identity: { ...identity, server: { ...identity.server, port } },
     get accepted() {
       return accepted;
+    },
+    get received() {
+      return received;
     },
     goSilent() {
       for (const [near, far] of pairs) {
