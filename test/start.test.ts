@@ -1,6 +1,8 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
+import { readFileSync } from "node:fs";
 import { createServer } from "node:net";
+import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
@@ -30,6 +32,21 @@ async function readCredential(data: DataFolder, port: string): Promise<unknown> 
   const headers = { authorization: `Bearer ${Buffer.from(key, "base64").toString()}` };
   const answer = await fetch(`http://127.0.0.1:${port}/connections/acme?provider_config_key=stripe`, { headers });
   return z.object({ credentials: z.unknown() }).parse(await answer.json()).credentials;
+}
+
+/** The commands of README's "See it work", at this folder and port. Resolves with what they print. */
+async function runReadme(data: DataFolder, port: string): Promise<string> {
+  const readme = readFileSync(join(import.meta.dirname, "..", "README.md"), "utf8");
+  const block = /<!-- try:.*-->\n```sh\n([^]*?)```/.exec(readme)?.[1] ?? "exit 1";
+  const here = block.replaceAll("$PWD/.keystead", data.path).replaceAll("localhost:3003", `127.0.0.1:${port}`);
+  // A person waits a second; a machine that runs every other test meanwhile may need longer.
+  const patient = here.replace("sleep 1", "for _ in $(seq 100); do read_it | grep -q second && break; sleep 0.2; done");
+  const PATH = `${inject("controlPlane").binaries}:${process.env["PATH"]}`;
+  return (
+    await promisify(execFile)("bash", ["-euc", patient], {
+      env: { ...process.env, PATH, KUBECACHEDIR: `${data.path}/cache` },
+    })
+  ).stdout;
 }
 
 async function sealedCredentials(data: DataFolder): Promise<Buffer[]> {
@@ -75,6 +92,13 @@ test(
     const controller = ["auth", "can-i", "--kubeconfig", `${data.path}/controller.kubeconfig`, "--all-namespaces"];
     await expect(kubectl(data, [...controller, "watch", "connections.keystead.dev"])).resolves.toBe("yes\n");
     await expect(kubectl(data, [...controller, "list", "pods"])).rejects.toThrow("can-i");
+
+    const answers = (await runReadme(data, port)).split("\n").filter((line) => line.startsWith("{"));
+    expect(answers).toEqual([
+      expect.stringContaining('"apiKey":"the-first-value"'),
+      expect.stringContaining('"apiKey":"the-second-value"'),
+      expect.stringContaining('"code":"not_found"'),
+    ]);
 
     const second = npmStart([...args.slice(0, 2), "--api-port", await ownPort()]);
     await expect(second.ended).resolves.toBe(1);
