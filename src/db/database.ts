@@ -1,8 +1,9 @@
 import { setTimeout as delay } from "node:timers/promises";
-import { hasCode } from "../errors.ts";
+import { asKeysteadError, hasCode } from "../errors.ts";
 import { createConnectionSettings, type ConnectionOptions, type ConnectionSettings } from "./connection-settings.ts";
-import { createPipelinedReader, type Statement } from "./pipelined-reader.ts";
+import { createPipelinedReader } from "./pipelined-reader.ts";
 import { createSessionPool, type Queryable, type Session, type SqlValue } from "./session-pool.ts";
+import { isStaleStatement, type Statement } from "./statement.ts";
 
 /** Access to one Postgres, safe to use from any number of callers at once. It keeps no session state. */
 export interface Database extends Queryable, AsyncDisposable {
@@ -13,6 +14,8 @@ export interface Database extends Queryable, AsyncDisposable {
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
   /** A short read by a statement that is always the same, pipelined on connections of its own. Never for writes. */
   read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
+  /** A frequent write by a statement that is always the same, in a transaction of its own. */
+  write(statement: Statement, values: readonly SqlValue[]): Promise<void>;
   /** Resolves when the database answers; rejects with `database_unavailable`. */
   ping(): Promise<void>;
 }
@@ -21,8 +24,8 @@ export interface DatabaseOptions extends ConnectionOptions {
   /** Connections for writes and transactions. Default 10; the two of the pipelined reader come on top. */
   readonly poolSize?: number;
   /**
-   * Whether reads may use named prepared statements. Default true. False for a transaction-mode pooler that does not
-   * support them (PgBouncer before 1.21): reads then cost about a third more, and nothing else changes.
+   * Whether frequent statements may be prepared under a name. Default true. False for a transaction-mode pooler that
+   * does not support that (PgBouncer before 1.21): reads then cost about a third more, and nothing else changes.
    */
   readonly preparedStatements?: boolean;
 }
@@ -41,7 +44,8 @@ const CLOSE_TIMEOUT_MS = 5_000;
 /** Opens nothing yet: connections are made when they are needed, and again after a failure. */
 export function openDatabase(options: DatabaseOptions): Database {
   const settings = createConnectionSettings(options);
-  const reader = createPipelinedReader({ settings, preparedStatements: options.preparedStatements ?? true });
+  const { preparedStatements = true } = options;
+  const reader = createPipelinedReader({ settings, preparedStatements });
   const pool = createSessionPool(settings, options.poolSize ?? POOL_SIZE);
   const query = <Row extends object>(text: string, values: readonly SqlValue[] = []): Promise<Row[]> =>
     retryConflicts(() => pool.use((session) => session.query<Row>(text, values)));
@@ -49,6 +53,10 @@ export function openDatabase(options: DatabaseOptions): Database {
     query,
     transaction: (work) => retryConflicts(() => pool.use((session) => runTransaction(session, settings, work))),
     read: (statement, values) => reader.read(statement, values),
+    write: async (statement, values) => {
+      const run = preparedStatements ? runNamed : runUnnamed;
+      await retryConflicts(() => pool.use((session) => run(session, statement, values)));
+    },
     ping: async () => void (await query("select 1")),
     async [Symbol.asyncDispose]() {
       const farewell = setTimeout(() => settings.destroyConnections(), CLOSE_TIMEOUT_MS);
@@ -56,6 +64,19 @@ export function openDatabase(options: DatabaseOptions): Database {
       clearTimeout(farewell);
     },
   };
+}
+
+function runUnnamed(session: Session, { text }: Statement, values: readonly SqlValue[]): Promise<object[]> {
+  return session.query(text, values);
+}
+
+async function runNamed(session: Session, statement: Statement, values: readonly SqlValue[]): Promise<object[]> {
+  try {
+    return await session.queryNamed(statement, values);
+  } catch (thrown) {
+    if (!isStaleStatement(asKeysteadError(thrown))) throw thrown;
+    return runUnnamed(session, statement, values);
+  }
 }
 
 async function runTransaction<T>(

@@ -3,7 +3,8 @@ import { createDatabase } from "../../test/support/servers.ts";
 import { startSeverableProxy } from "../../test/support/severable-proxy.ts";
 import { Secret } from "../crypto/secret.ts";
 import { createConnectionSettings } from "./connection-settings.ts";
-import { createPipelinedReader, statement } from "./pipelined-reader.ts";
+import { createPipelinedReader } from "./pipelined-reader.ts";
+import { statement } from "./statement.ts";
 
 const ECHO = statement("echo", "select $1::int as n, pg_backend_pid() as pid");
 const DIVIDE = statement("divide", "select 1 / $1::int as n");

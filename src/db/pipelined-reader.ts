@@ -1,20 +1,11 @@
-import { createHash } from "node:crypto";
 import { Client } from "pg";
 import { KeysteadError } from "../errors.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
-import { connectionSurvives, databaseError, sqlStateOf } from "./database-errors.ts";
+import { connectionSurvives, databaseError } from "./database-errors.ts";
 import type { SqlValue } from "./session-pool.ts";
+import { isStaleStatement, type Statement } from "./statement.ts";
 
-/** A read that is always the same text; made once, at module level. */
-export interface Statement {
-  /**
-   * Name of the prepared statement. It contains a hash of the text: behind a pooler a name may have been prepared by
-   * another process of another version, and must then mean the same.
-   */
-  readonly name: string;
-  readonly text: string;
-}
-
+/** Short reads on connections of their own. */
 export interface PipelinedReader extends AsyncDisposable {
   /** Rows of a statement. Rejects with a `database_*` error, at once when the database is known to be away. */
   read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
@@ -34,27 +25,15 @@ const CONNECTIONS = 2;
 const FIRST_PAUSE_MS = 50;
 const LAST_PAUSE_MS = 1_000;
 
-/**
- * What a named statement can fail with although its text is right: it is unknown on this connection (26000: a pooler
- * changed it, or it was queued behind a failed first use), known already (42P05, a pooler again), or its plan's
- * columns changed (0A000, after a migration). Without its name it works.
- */
-const STALE_STATEMENT = new Set(["26000", "42P05", "0A000"]);
-
 /** One of the reader's connections, through all its incarnations. */
 interface Lane {
   client: Client | undefined;
   connecting: Promise<Client> | undefined;
   inFlight: number;
+  isGathering: boolean;
   failures: number;
   retryAt: number;
   lastError: KeysteadError | undefined;
-}
-
-/** Names a read after its purpose; the text's hash follows. */
-export function statement(purpose: string, text: string): Statement {
-  const hash = createHash("sha256").update(text).digest("hex").slice(0, 16);
-  return { name: `${purpose}_${hash}`, text };
 }
 
 /**
@@ -85,6 +64,7 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
     let client: Client | undefined;
     try {
       client = await clientOf(lane);
+      gatherWrites(lane, client);
       const query = name === undefined ? { text } : { name, text };
       const result = await client.query<Row>({ ...query, values: [...values] });
       return result.rows;
@@ -105,7 +85,7 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
         return await readOnce<Row>(text, usedName, values);
       } catch (thrown) {
         const error = databaseError(thrown);
-        const isStale = STALE_STATEMENT.has(sqlStateOf(error) ?? "");
+        const isStale = isStaleStatement(error);
         if (!isStale && connectionSurvives(error)) throw error;
         return readOnce<Row>(text, isStale ? undefined : usedName, values);
       }
@@ -118,7 +98,15 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
 }
 
 function createLane(): Lane {
-  return { client: undefined, connecting: undefined, inFlight: 0, failures: 0, retryAt: 0, lastError: undefined };
+  return {
+    client: undefined,
+    connecting: undefined,
+    inFlight: 0,
+    isGathering: false,
+    failures: 0,
+    retryAt: 0,
+    lastError: undefined,
+  };
 }
 
 function quietest(lanes: readonly Lane[]): Lane {
@@ -128,6 +116,18 @@ function quietest(lanes: readonly Lane[]): Lane {
 /** A lane that has to connect first, or may not yet, comes after every one that can send at once. */
 function rank(lane: Lane): number {
   return lane.inFlight + (lane.client || lane.failures === 0 ? 0 : 1e6);
+}
+
+/** Whatever is asked in one turn of the event loop leaves in one system call: under load that saves a tenth of a read's processor time. */
+function gatherWrites(lane: Lane, client: Client): void {
+  if (lane.isGathering) return;
+  lane.isGathering = true;
+  const { stream } = client.connection;
+  stream.cork();
+  setImmediate(() => {
+    lane.isGathering = false;
+    stream.uncork();
+  });
 }
 
 function abandon(lane: Lane, client: Client): void {

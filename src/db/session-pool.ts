@@ -1,6 +1,7 @@
 import { Pool, type PoolClient } from "pg";
 import type { ConnectionSettings } from "./connection-settings.ts";
 import { connectionSurvives, databaseError } from "./database-errors.ts";
+import type { Statement } from "./statement.ts";
 
 /** A parameter of a statement. Buffers travel as bytes, everything else as text. */
 export type SqlValue = string | number | boolean | Date | Buffer | null | readonly (string | null)[];
@@ -13,6 +14,8 @@ export interface Queryable {
 
 /** One connection while somebody has it. */
 export interface Session extends Queryable {
+  /** The same, prepared under a name; see `Statement`. */
+  queryNamed<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
   /** Whether the connection failed, or was discarded, and must not be used again. */
   isBroken(): boolean;
   /** Closes the connection instead of giving it back. */
@@ -74,17 +77,19 @@ function createPool(settings: ConnectionSettings, size: number): Pool {
 
 function createSession(client: PoolClient): Session {
   let broken = false;
+  const run = async <Row extends object>(query: { name?: string; text: string }, values: readonly SqlValue[]) => {
+    try {
+      const result = await client.query<Row>({ ...query, values: [...values] });
+      return result.rows;
+    } catch (thrown) {
+      const error = databaseError(thrown);
+      if (!connectionSurvives(error)) broken = true;
+      throw error;
+    }
+  };
   return {
-    async query<Row extends object>(text: string, values: readonly SqlValue[] = []): Promise<Row[]> {
-      try {
-        const result = await client.query<Row>(text, [...values]);
-        return result.rows;
-      } catch (thrown) {
-        const error = databaseError(thrown);
-        if (!connectionSurvives(error)) broken = true;
-        throw error;
-      }
-    },
+    query: (text, values = []) => run({ text }, values),
+    queryNamed: (statement, values) => run(statement, values),
     isBroken: () => broken,
     discard: () => {
       broken = true;

@@ -1,4 +1,4 @@
-import { statement } from "../db/pipelined-reader.ts";
+import { statement } from "../db/statement.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
 

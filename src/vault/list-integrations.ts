@@ -1,5 +1,5 @@
 import type { JsonObject } from "../crypto/canonical-json.ts";
-import { statement } from "../db/pipelined-reader.ts";
+import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
 
 /** Everything about an integration but its client. */

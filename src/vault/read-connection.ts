@@ -1,6 +1,6 @@
 import { Secret } from "../crypto/secret.ts";
 import { tokenFingerprint } from "../crypto/token.ts";
-import { statement } from "../db/pipelined-reader.ts";
+import { statement } from "../db/statement.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
 

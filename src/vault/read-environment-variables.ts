@@ -1,5 +1,5 @@
 import { tokenFingerprint } from "../crypto/token.ts";
-import { statement } from "../db/pipelined-reader.ts";
+import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
 import { variablesOf, type EnvironmentVariable } from "./environment.ts";
 

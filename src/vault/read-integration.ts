@@ -1,6 +1,6 @@
 import { Secret } from "../crypto/secret.ts";
 import { tokenFingerprint } from "../crypto/token.ts";
-import { statement } from "../db/pipelined-reader.ts";
+import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
 import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
 

@@ -114,7 +114,7 @@ function checkRevision(desired: DesiredRow, state: { readonly revision: number }
   );
 }
 
-function isRetryable<Stored>(outcome: Outcome<Stored> | undefined): boolean {
+function isRetryable(outcome: Outcome<unknown> | undefined): boolean {
   return outcome?.ok === false && hasCode(outcome.error, "row_changed");
 }
 
