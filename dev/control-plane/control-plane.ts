@@ -97,6 +97,8 @@ async function startOn(
   const parts = [start("etcd", etcdArguments(ports, certificates, options))];
   try {
     parts.push(start("kube-apiserver", apiServerArguments(ports, certificates, options)));
+    await ready(`${url}/readyz`, certificates.authority, parts);
+    // Not before: it gives up on an API server that takes more than ten seconds, as one on a busy machine does.
     if (binaries.controllerManager) {
       const identity = writeKubeconfig(join(directory, "controller-manager.kubeconfig"), {
         url,
@@ -105,7 +107,6 @@ async function startOn(
       });
       parts.push(start("kube-controller-manager", controllerManagerArguments(identity, certificates)));
     }
-    await ready(`${url}/readyz`, certificates.authority, parts);
   } catch (error) {
     await Promise.all(parts.map((part) => part.stop()));
     throw error;
