@@ -2,7 +2,6 @@ import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 
 import { KeysteadError } from "../errors.ts";
-import { loadKubeconfig } from "./kubeconfig.ts";
 import type { Identity } from "./server-address.ts";
 import { tokenFile } from "./token-file.ts";
 
@@ -30,8 +29,10 @@ const SERVICE_ACCOUNT_DIRECTORY = "/var/run/secrets/kubernetes.io/serviceaccount
  */
 export async function loadIdentity(options: LoadIdentityOptions): Promise<Identity> {
   const kubeconfig = options.kubeconfig ?? options.env["KUBECONFIG"];
-  if (kubeconfig !== undefined && kubeconfig !== "") return loadKubeconfig(kubeconfig, options.context);
-  return loadInCluster(options);
+  if (kubeconfig === undefined || kubeconfig === "") return loadInCluster(options);
+  // Brings a YAML parser along, which a pod never needs: 2 MB.
+  const { loadKubeconfig } = await import("./kubeconfig.ts");
+  return loadKubeconfig(kubeconfig, options.context);
 }
 
 async function loadInCluster(options: LoadIdentityOptions): Promise<Identity> {
