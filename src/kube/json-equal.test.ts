@@ -14,6 +14,7 @@ test("values are equal exactly when their canonical JSON is", () => {
 test.each([
   { why: "order of keys", one: { a: 1, b: 2 }, other: { b: 2, a: 1 }, equal: true },
   { why: "an undefined key is an absent one", one: { a: 1, b: undefined }, other: { a: 1 }, equal: true },
+  { why: "JSON knows no negative zero", one: { a: 0 }, other: { a: -0 }, equal: true },
   { why: "null is a value", one: { a: null }, other: {}, equal: false },
   { why: "an array is no object", one: [], other: {}, equal: false },
   { why: "same number of keys, other names", one: { a: undefined, b: 1 }, other: { c: 1 }, equal: false },

@@ -141,11 +141,12 @@ async function keepRenewing(state: Campaign, { fence, at }: Held, signal: AbortS
   let renewedAt = at;
   let cause: unknown;
   for (;;) {
+    const deadlineAt = renewedAt + state.renewDeadlineMs;
     // Rejects only when the signal fires, which is looked at next.
-    await pauseFor(state.retryMs, signal).catch(() => undefined);
+    await pauseFor(Math.min(state.retryMs, deadlineAt - performance.now()), signal).catch(() => undefined);
     if (signal.aborted) return;
     const startedAt = performance.now();
-    const leftMs = renewedAt + state.renewDeadlineMs - startedAt;
+    const leftMs = deadlineAt - startedAt;
     if (leftMs <= 0) throw leadershipLost(name, "it could not be renewed in time", cause);
     try {
       const timeoutMs = Math.min(leftMs, state.callTimeoutMs);
