@@ -9,8 +9,14 @@ import { parseState, writeText } from "./state-file.ts";
 /** Short as in a pod: what leaks from a data folder that was copied somewhere is of no use the next day. */
 const TOKEN_LIFETIME = "1h";
 
-/** How often it is looked whether half of the token's life is over. A laptop that slept has a new one within this time. */
-const LOOK_EVERY_MS = 30_000;
+/** What a test sets to see a token grow old. */
+export interface RenewalTiming {
+  /** How often it is looked whether half of the token's life is over. A laptop that slept has a new one within this time. */
+  readonly lookEveryMs: number;
+  readonly now: () => number;
+}
+
+const TIMING: RenewalTiming = { lookEveryMs: 30_000, now: Date.now };
 
 const tokenRequest = z.object({ status: z.object({ token: z.string(), expirationTimestamp: z.iso.datetime() }) });
 
@@ -25,24 +31,25 @@ export interface ControllerIdentity extends Disposable {
  * and is tried again; half of the old token's life is left for that.
  */
 export async function createControllerIdentity(
-  cluster: Cluster,
+  cluster: Pick<Cluster, "kubectl" | "kubeconfig">,
   directory: string,
   warn: (line: string) => void,
+  timing = TIMING,
 ): Promise<ControllerIdentity> {
   const tokenFile = join(directory, "controller-token");
-  let renewAt = await renew(cluster, tokenFile);
+  let renewAt = await renew(cluster, tokenFile, timing.now());
   const look = async (): Promise<void> => {
-    if (Date.now() < renewAt) return;
+    if (timing.now() < renewAt) return;
     // While this one is on its way the next look shall not ask as well.
     renewAt = Number.POSITIVE_INFINITY;
     try {
-      renewAt = await renew(cluster, tokenFile);
+      renewAt = await renew(cluster, tokenFile, timing.now());
     } catch (error) {
       renewAt = 0;
       warn(`The controller's token could not be renewed yet: ${String(error)}`);
     }
   };
-  const timer = setInterval(() => void look(), LOOK_EVERY_MS);
+  const timer = setInterval(() => void look(), timing.lookEveryMs);
   const path = join(directory, "controller.kubeconfig");
   return {
     kubeconfig: writeTokenKubeconfig(path, cluster.kubeconfig, tokenFile, CONTROLLER_NAMESPACE),
@@ -51,8 +58,7 @@ export async function createControllerIdentity(
 }
 
 /** Resolves with the instant at which half of the new token's life is over. */
-async function renew(cluster: Cluster, tokenFile: string): Promise<number> {
-  const askedAt = Date.now();
+async function renew(cluster: Pick<Cluster, "kubectl">, tokenFile: string, askedAt: number): Promise<number> {
   const account = ["create", "token", CONTROLLER_ACCOUNT, "-n", CONTROLLER_NAMESPACE];
   const output = await cluster.kubectl([...account, "--duration", TOKEN_LIFETIME, "-o", "json"]);
   const answer = parseState(output, tokenRequest);

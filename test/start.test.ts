@@ -1,6 +1,6 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
-import { readFileSync } from "node:fs";
+import { readFileSync, readdirSync } from "node:fs";
 import { createServer } from "node:net";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
@@ -8,10 +8,12 @@ import { promisify } from "node:util";
 import { Client } from "pg";
 import { expect, inject, test } from "vitest";
 import { z } from "zod";
+import { readText } from "../dev/state-file.ts";
 import { eventually } from "./support/eventually.ts";
 import { makeDataFolder, npmStart, ownPort, stillRunning } from "./support/npm-start.ts";
 import type { DataFolder } from "./support/npm-start.ts";
 import { createEmptyDatabase, createNamespace } from "./support/servers.ts";
+import type { TestDatabase, TestNamespace } from "./support/servers.ts";
 
 /** `npm start` promises ten seconds; the rest is for a machine that runs every other test at the same time. */
 const STOP_DEADLINE_MS = 20_000;
@@ -34,6 +36,12 @@ async function readCredential(data: DataFolder, port: string): Promise<unknown> 
   return z.object({ credentials: z.unknown() }).parse(await answer.json()).credentials;
 }
 
+/** For machines without curl: the same call by Node. */
+const CURL = `command -v curl > /dev/null || curl() {
+  node -e 'const [header, url] = process.argv.slice(-2);
+    fetch(url, { headers: [header.split(": ")] }).then((answer) => answer.text()).then((text) => process.stdout.write(text))' -- "$@"
+}`;
+
 /** The commands of README's "See it work", at this folder and port. Resolves with what they print. */
 async function runReadme(data: DataFolder, port: string): Promise<string> {
   const readme = readFileSync(join(import.meta.dirname, "..", "README.md"), "utf8");
@@ -43,7 +51,7 @@ async function runReadme(data: DataFolder, port: string): Promise<string> {
   const patient = here.replace("sleep 1", "for _ in $(seq 100); do read_it | grep -q second && break; sleep 0.2; done");
   const PATH = `${inject("controlPlane").binaries}:${process.env["PATH"]}`;
   return (
-    await promisify(execFile)("bash", ["-euc", patient], {
+    await promisify(execFile)("bash", ["-euc", `${CURL}\n${patient}`], {
       env: { ...process.env, PATH, KUBECACHEDIR: `${data.path}/cache` },
     })
   ).stdout;
@@ -124,7 +132,7 @@ test(
     first.signal("SIGTERM");
     await expect(within(STOP_DEADLINE_MS, first.ended)).resolves.toBe(0);
     expect(stillRunning(processes)).toEqual([]);
-    expect(processes.map((process) => process.name).toSorted()).toEqual([
+    expect(namesOf(processes)).toEqual([
       "api",
       "controller",
       "etcd",
@@ -151,7 +159,7 @@ test(
     await killed.ready();
     const leftovers = data.processes();
     // Without its guardian nobody ends the servers, which are in sessions of their own.
-    const guardian = leftovers[0] && (await guardianBeside(leftovers[0].pid));
+    const guardian = leftovers[0] && guardianBeside(leftovers[0].pid);
     if (guardian) process.kill(guardian, "SIGKILL");
     killed.killGroup();
     await killed.ended;
@@ -168,23 +176,18 @@ test(
   },
 );
 
-/** The guardian is a child of the same process as that child. */
-async function guardianBeside(child: number): Promise<number | undefined> {
-  const { stdout } = await promisify(execFile)("ps", ["-eo", "pid=,ppid=,args="]);
-  const rows = stdout.split("\n").map((line) => /^\s*(\d+)\s+(\d+)\s+(.*)$/.exec(line));
-  const parent = rows.find((row) => Number(row?.[1]) === child)?.[2];
-  return Number(rows.find((row) => row?.[2] === parent && row?.[3]?.includes("keystead-guardian"))?.[1]);
+/** The guardian is a child of the same process as that child. Read from /proc, because not every machine has ps. */
+function guardianBeside(child: number): number | undefined {
+  const parent = parentOf(child);
+  const pids = readdirSync("/proc")
+    .map(Number)
+    .filter((pid) => pid > 0 && parentOf(pid) === parent);
+  return pids.find((pid) => readText(`/proc/${pid}/cmdline`)?.includes("keystead-guardian"));
 }
 
-test("a guardian ends the servers when only npm start itself is killed", { timeout: TIMEOUT_MS }, async () => {
-  using data = makeDataFolder();
-  await using killed = npmStart(["--data-dir", data.path, "--api-port", await ownPort(), "--no-examples"]);
-  await killed.ready();
-  const processes = data.processes();
-  killed.killGroup();
-  await killed.ended;
-  await eventually(() => expect(stillRunning(processes)).toEqual([]));
-});
+function parentOf(pid: number): string | undefined {
+  return / \(.*\) . (\d+) /s.exec(readText(`/proc/${pid}/stat`) ?? "")?.[1];
+}
 
 test("a taken port is one sentence that says what to do, before anything is started", async () => {
   using data = makeDataFolder();
@@ -199,6 +202,21 @@ test("a taken port is one sentence that says what to do, before anything is star
   expect(data.processes()).toEqual([]);
 });
 
+/** Arguments and variables for a start on the run's own cluster and a new database, as somebody has who brings both. */
+async function broughtAlong(data: DataFolder, database: TestDatabase, namespace: TestNamespace) {
+  const args = ["--data-dir", data.path, "--context", "keystead", "--no-examples", "--api-port", await ownPort()];
+  const env = {
+    KUBECONFIG: inject("controlPlane").kubeconfig,
+    DATABASE_URL: database.ownerUrl,
+    // Other tests share this cluster, so this controller keeps to its own namespace.
+    KEYSTEAD_WATCH_NAMESPACES: namespace.name,
+    KEYSTEAD_LEADER_ELECTION: "false",
+  };
+  return { args, env };
+}
+
+const namesOf = (processes: readonly { name: string }[]): string[] => processes.map(({ name }) => name).toSorted();
+
 test(
   "a cluster and a database of the user's own are used, with his settings, and neither is started or stopped",
   { timeout: TIMEOUT_MS },
@@ -206,25 +224,12 @@ test(
     using data = makeDataFolder();
     await using database = await createEmptyDatabase();
     await using namespace = await createNamespace("start");
-    // Other tests share this cluster, so this controller keeps to its own namespace.
-    const settings = {
-      KEYSTEAD_WATCH_NAMESPACES: namespace.name,
-      KEYSTEAD_NAMESPACE: namespace.name,
-      KEYSTEAD_LEADER_ELECTION: "false",
-    };
-    const env = { ...settings, KUBECONFIG: inject("controlPlane").kubeconfig, DATABASE_URL: database.ownerUrl };
-    const args = ["--data-dir", data.path, "--context", "keystead", "--no-examples", "--api-port", await ownPort()];
+    const { args, env } = await broughtAlong(data, database, namespace);
 
     await using first = npmStart(args, env);
     await first.ready();
-    expect(
-      data
-        .processes()
-        .map((process) => process.name)
-        .toSorted(),
-    ).toEqual(["api", "controller"]);
+    expect(namesOf(data.processes())).toEqual(["api", "controller"]);
     expect(data.file("database-url").trim()).toBe(database.ownerUrl);
-
     first.signal("SIGTERM");
     await expect(first.ended).resolves.toBe(0);
 
@@ -236,17 +241,32 @@ test(
   },
 );
 
-test("when a part dies, everything ends and the exit code says so", { timeout: TIMEOUT_MS }, async () => {
-  using data = makeDataFolder();
-  await using started = npmStart(["--data-dir", data.path, "--no-examples", "--api-port", await ownPort()]);
-  await started.ready();
-  const processes = data.processes();
-  const api = processes.find((process) => process.name === "api");
-  if (api) process.kill(api.pid, "SIGKILL");
-  await expect(within(STOP_DEADLINE_MS, started.ended)).resolves.toBe(1);
-  expect(started.output()).toContain("api ended. It said:");
-  expect(stillRunning(processes)).toEqual([]);
-});
+test(
+  "when a part dies everything ends and the exit code says so; when npm start is killed its guardian ends the parts",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    using data = makeDataFolder();
+    await using database = await createEmptyDatabase();
+    await using namespace = await createNamespace("start");
+    const { args, env } = await broughtAlong(data, database, namespace);
+
+    await using started = npmStart(args, env);
+    await started.ready();
+    const processes = data.processes();
+    const api = processes.find((process) => process.name === "api");
+    if (api) process.kill(api.pid, "SIGKILL");
+    await expect(within(STOP_DEADLINE_MS, started.ended)).resolves.toBe(1);
+    expect(started.output()).toContain("api ended. It said:");
+    expect(stillRunning(processes)).toEqual([]);
+
+    await using killed = npmStart(args, env);
+    await killed.ready();
+    const orphans = data.processes();
+    killed.killGroup();
+    await killed.ended;
+    await eventually(() => expect(stillRunning(orphans)).toEqual([]));
+  },
+);
 
 test("an option that does not exist is refused with the list of those that do", async () => {
   await using refused = npmStart(["--datadir", "x"]);
