@@ -136,14 +136,15 @@ export async function deleteSecretsOf(
   calls: CallOptions,
 ): Promise<void> {
   const { namespace, uid } = environment;
-  const found = await client.request<{ items: readonly KubeObject[] }>({
+  const found = await client.request<{ readonly items?: readonly KubeObject[] }>({
     method: "GET",
     path: resourcePath(SECRET, { namespace }),
     query: { labelSelector: `${OWNER_LABEL}=${uid}` },
     accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
     ...calls,
   });
-  for (const { metadata } of found.items) {
+  // Unlike others, a list of metadata that is empty has no items at all.
+  for (const { metadata } of found.items ?? []) {
     const owned = metadata.ownerReferences?.some((owner) => owner.controller === true && owner.uid === uid);
     if (owned && metadata.name !== except) await deleteSecret(client, namespace, metadata, calls);
   }

@@ -1,4 +1,5 @@
 import { asKeysteadError } from "../errors.ts";
+import { isNamespaceTerminating } from "../kube/api-error.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { jsonEqual } from "../kube/json-equal.ts";
@@ -133,7 +134,8 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
         // What somebody waits for passes the calls of a catch-up.
         priority: turn.priority === "changed" ? "urgent" : "normal",
       });
-      if (outcome.kind === "retry") {
+      // A namespace on its way out refuses whatever is made in it; the deletion of the resource follows.
+      if (outcome.kind === "retry" && !isNamespaceTerminating(outcome.cause)) {
         deps.log.warn({ error: outcome.cause, kind: reconciler.kind.kind, key }, "A pass failed and is tried again");
       }
       finished(resultOf(outcome, requeue), outcome.kind === "stalled");
