@@ -43,10 +43,21 @@ export function outcomeOfError(error: KeysteadError): Outcome {
       message: "The database cannot be reached. What is stored stays as it is, and this is tried again by itself.",
     };
   }
-  if (code === "connection_id_in_use") return stalled("ConnectionIdInUse", message);
-  if (code === "integration_key_in_use") return stalled("IntegrationKeyInUse", message);
+  if (code === "connection_id_in_use") {
+    const advice = "Delete that one, or make this Connection anew with another spec.connectionId.";
+    return stalled("ConnectionIdInUse", `${capitalized(message)}. ${advice}`);
+  }
+  if (code === "integration_key_in_use") {
+    const advice = "Delete that one, or make this Integration anew under another name.";
+    return stalled("IntegrationKeyInUse", `${capitalized(message)}. ${advice}`);
+  }
   if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
     return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
   }
   return { kind: "retry", cause: error };
+}
+
+/** Error messages begin as part of a line, conditions are sentences. */
+function capitalized(text: string): string {
+  return text.charAt(0).toUpperCase() + text.slice(1);
 }

@@ -5,7 +5,7 @@ import type { Outcome } from "./outcome.ts";
 /**
  * The conditions an outcome stands for, after the status contract: `Ready` always, `Reconciling` and `Stalled` only while
  * true and never both. Waiting and retrying leave a `Ready` that was reached as it is, with the generation it was
- * reached at, because the credential stored then is still served; on a resource that never got there it is `Unknown`.
+ * reached at, while the credential stored then is still served; on a resource that never got there it is `Unknown`.
  *
  * Returns `undefined` where the outcome has nothing to say and the status stays as it is.
  */
@@ -36,5 +36,7 @@ function explained(reason: Reason, message: string, ready: Condition | undefined
   const kind: { ready: string; beside?: "Reconciling" | "Stalled" } = REASONS[reason];
   const beside = kind.beside ? [{ type: kind.beside, status: "True" as const, reason, message }] : [];
   if (kind.ready === "kept" && ready?.status === "True") return [ready, ...beside];
-  return [{ type: "Ready", status: kind.ready === "False" ? "False" : "Unknown", reason, message }, ...beside];
+  const isFalse =
+    kind.ready === "False" || (kind.ready === "lost" && ready !== undefined && ready.status !== "Unknown");
+  return [{ type: "Ready", status: isFalse ? "False" : "Unknown", reason, message }, ...beside];
 }

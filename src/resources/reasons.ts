@@ -1,7 +1,10 @@
 /** What a reason does to the conditions of a resource. */
 interface ReasonKind {
-  /** `Ready` while the reason stands. `kept`: as before, and `Unknown` on a resource that was never ready. */
-  readonly ready: "True" | "False" | "kept";
+  /**
+   * `Ready` while the reason stands. `kept`: as before, because what is stored is still served. `lost`: `False` if it was
+   * reached before, because the parent took along what was stored. Both are `Unknown` on a resource that was never ready.
+   */
+  readonly ready: "True" | "False" | "kept" | "lost";
   /** The condition beside `Ready`, if any: `Reconciling` heals by itself, `Stalled` takes an edit or a person. */
   readonly beside?: "Reconciling" | "Stalled";
 }
@@ -18,9 +21,9 @@ export const REASONS = {
   ProgressingWithRetry: { ready: "kept", beside: "Reconciling" },
   Deleting: { ready: "kept", beside: "Reconciling" },
   DatabaseUnavailable: { ready: "kept", beside: "Reconciling" },
-  EnvironmentNotFound: { ready: "kept", beside: "Reconciling" },
+  EnvironmentNotFound: { ready: "lost", beside: "Reconciling" },
   EnvironmentNotReady: { ready: "kept", beside: "Reconciling" },
-  IntegrationNotFound: { ready: "kept", beside: "Reconciling" },
+  IntegrationNotFound: { ready: "lost", beside: "Reconciling" },
   IntegrationNotReady: { ready: "kept", beside: "Reconciling" },
   SecretNotFound: { ready: "kept", beside: "Reconciling" },
 
