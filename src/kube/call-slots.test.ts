@@ -1,3 +1,4 @@
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import type { CallPriority } from "./call-slots.ts";
 import { createCallSlots } from "./call-slots.ts";
@@ -57,4 +58,48 @@ test("a signal that fired before keeps the call from waiting at all", async () =
     code: "kube_call_aborted",
   });
   expect(slots.acquire("normal", farAway)).toBeUndefined();
+});
+
+test("whoever comes, goes and gives up: never more than allowed run, and nobody waits while there is room", async () => {
+  type Step = { come: CallPriority } | { go: number } | { giveUp: number };
+  const step: fc.Arbitrary<Step> = fc.oneof(
+    { weight: 3, arbitrary: fc.record({ come: fc.constantFrom<CallPriority>("urgent", "normal") }) },
+    { weight: 3, arbitrary: fc.record({ go: fc.nat() }) },
+    { weight: 1, arbitrary: fc.record({ giveUp: fc.nat() }) },
+  );
+  await fc.assert(
+    fc.asyncProperty(fc.array(step), fc.integer({ min: 1, max: 4 }), async (steps, total) => {
+      const reserved = total > 1 ? 1 : 0;
+      const slots = createCallSlots(total, reserved);
+      const running: CallPriority[] = [];
+      const waiting = new Set<{ readonly priority: CallPriority; readonly stop: AbortController }>();
+      const come = (priority: CallPriority): void => {
+        const one = { priority, stop: new AbortController() };
+        const turn = slots.acquire(priority, farAway, one.stop.signal);
+        if (turn === undefined) return void running.push(priority);
+        waiting.add(one);
+        turn
+          .then(
+            () => running.push(priority),
+            () => undefined,
+          )
+          .finally(() => waiting.delete(one));
+      };
+      for (const one of steps) {
+        if ("come" in one) come(one.come);
+        else if ("giveUp" in one) [...waiting][one.giveUp % (waiting.size || 1)]?.stop.abort();
+        else {
+          const [gone] = running.splice(one.go % (running.length || 1), 1);
+          if (gone !== undefined) slots.release(gone);
+        }
+        await new Promise((resolve) => setImmediate(resolve));
+        const normal = running.filter((priority) => priority === "normal").length;
+        expect(running.length).toBeLessThanOrEqual(total);
+        expect(normal).toBeLessThanOrEqual(total - reserved);
+        const waits = new Set([...waiting].map(({ priority }) => priority));
+        if (waits.has("urgent")) expect(running.length).toBe(total);
+        if (waits.has("normal")) expect(running.length === total || normal === total - reserved).toBe(true);
+      }
+    }),
+  );
 });

@@ -3,6 +3,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, inject, test } from "vitest";
 import { createNamespace, kubectl } from "../../test/support/servers.ts";
+import type { KubeClient } from "./client.ts";
 import { createKubeClient } from "./client.ts";
 import { loadIdentity } from "./identity.ts";
 
@@ -17,6 +18,16 @@ async function serviceAccountDirectory(namespace: string) {
   return directory;
 }
 
+/** The name under which the API server knows the caller. */
+async function whoAmI(client: KubeClient): Promise<string> {
+  const review = await client.request<{ status: { userInfo: { username: string } } }>({
+    method: "POST",
+    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
+  });
+  return review.status.userInfo.username;
+}
+
 test("a pod acts as its ServiceAccount on the real API server", async () => {
   await using namespace = await createNamespace("identity");
   await kubectl(["create", "serviceaccount", "default", "-n", namespace.name]).catch(() => undefined);
@@ -28,12 +39,22 @@ test("a pod acts as its ServiceAccount on the real API server", async () => {
   });
   expect(identity.namespace).toBe(namespace.name);
   await using client = createKubeClient(identity);
-  const review = await client.request<{ status: { userInfo: { username: string } } }>({
-    method: "POST",
-    path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
-    body: { apiVersion: "authentication.k8s.io/v1", kind: "SelfSubjectReview" },
-  });
-  expect(review.status.userInfo.username).toBe(`system:serviceaccount:${namespace.name}:default`);
+  expect(await whoAmI(client)).toBe(`system:serviceaccount:${namespace.name}:default`);
+});
+
+test("a pod whose token has been replaced goes on with the new one, on the real API server", async () => {
+  await using namespace = await createNamespace("identity");
+  await kubectl(["create", "serviceaccount", "default", "-n", namespace.name]).catch(() => undefined);
+  await using directory = await serviceAccountDirectory(namespace.name);
+  const path = join(directory.path, "token");
+  const fresh = await readFile(path, "utf8");
+  await writeFile(path, "what-has-expired");
+  const { hostname, port } = new URL(inject("controlPlane").url);
+  const env = { KUBERNETES_SERVICE_HOST: hostname, KUBERNETES_SERVICE_PORT: port };
+  await using client = createKubeClient(await loadIdentity({ env, serviceAccountDirectory: directory.path }));
+  await expect(whoAmI(client)).rejects.toMatchObject({ code: "kube_unauthorized" });
+  await writeFile(path, fresh);
+  expect(await whoAmI(client)).toBe(`system:serviceaccount:${namespace.name}:default`);
 });
 
 test.each([
