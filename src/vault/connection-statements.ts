@@ -66,7 +66,11 @@ export async function insertConnections(database: Queryable, rows: readonly Conn
   return new Set(written.map((row) => row.connection_row_id));
 }
 
-/** Changes rows that still have their revision; the ids of those that were changed. */
+/**
+ * Changes rows that still have their revision; the ids of those that were changed. A soft-delete raises the revision, so
+ * it needs no condition of its own; one would let the planner take the partial index by environment alone, which it
+ * believes to be nearly empty while the table was never analyzed.
+ */
 export async function updateConnections(database: Queryable, rows: readonly ConnectionRow[]): Promise<Set<string>> {
   const { head, values } = inputOf(rows);
   const written = await database.query<{ connection_row_id: string }>(
@@ -99,7 +103,6 @@ export async function updateConnections(database: Queryable, rows: readonly Conn
        where c.environment_id = i.environment_id
          and c.connection_row_id = i.connection_row_id
          and c.revision = i.revision
-         and c.deleted_at is null
       returning c.environment_id, c.connection_row_id, c.revision
     ),
     ${audited("connection.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}
@@ -121,10 +124,10 @@ function inputOf(rows: readonly ConnectionRow[]): { head: string; values: readon
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
     live as (
       select n.environment_id, n.integration_id
-        from keystead.integrations n
-        join keystead.environments e on e.environment_id = n.environment_id
-       where (n.environment_id, n.integration_id) in (select environment_id, integration_id from input)
-         and n.deleted_at is null and e.deleted_at is null
+        from (select distinct environment_id, integration_id from input) as i
+        join keystead.environments e on e.environment_id = i.environment_id and e.deleted_at is null
+        join keystead.integrations n
+          on n.environment_id = i.environment_id and n.integration_id = i.integration_id and n.deleted_at is null
          for share of e, n
     )`;
   return { head, values };

@@ -58,7 +58,7 @@ export async function insertIntegrations(database: Queryable, rows: readonly Int
   return new Set(written.map((row) => row.integration_id));
 }
 
-/** Changes rows that still have their revision; the ids of those that were changed. */
+/** Changes rows that still have their revision, as `updateConnections` does; the ids of those that were changed. */
 export async function updateIntegrations(database: Queryable, rows: readonly IntegrationRow[]): Promise<Set<string>> {
   const { head, values } = inputOf(rows);
   const written = await database.query<{ integration_id: string }>(
@@ -83,7 +83,6 @@ export async function updateIntegrations(database: Queryable, rows: readonly Int
        where n.environment_id = i.environment_id
          and n.integration_id = i.integration_id
          and n.revision = i.revision
-         and n.deleted_at is null
       returning n.environment_id, n.integration_id, n.revision
     ),
     ${audited("integration.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}

@@ -40,7 +40,8 @@ export async function softDeleteConnectionsIn(
     `with deleted as (
        update keystead.connections
           set deleted_at = now(), deletion_id = $3, revision = revision + 1, resource_dirty_since = null
-        where environment_id = $1 and ($2::uuid is null or integration_id = $2) and deleted_at is null
+        where environment_id = $1 and ($2::uuid is null or integration_id = $2)
+          and connection_id is not null and deleted_at is null
        returning environment_id, connection_row_id, deletion_id, revision
      )
      insert into keystead.audit_events (

@@ -46,7 +46,8 @@ create table keystead.environments (
 );
 
 -- Two processes that create the environment of one resource at once end with one row; describe-environments.ts reads by it.
--- "owner_uid is not null" keeps the planner from reading the whole index for a look-up by id while it has no statistics.
+-- Predicates name the columns of their index: while a table was never analyzed the planner takes "deleted_at is null" to
+-- hold for one row in 200, and would read such an index as a whole to answer questions that other indexes are for.
 create unique index environments_owner on keystead.environments (owner_uid)
   where owner_uid is not null and deleted_at is null;
 -- soft-delete-environment.ts, when it is called again after a crash.
@@ -139,7 +140,8 @@ create table keystead.integrations (
 );
 
 -- provider_config_key of a request; list-integrations.ts in its order.
-create unique index integrations_unique_key on keystead.integrations (environment_id, unique_key) where deleted_at is null;
+create unique index integrations_unique_key on keystead.integrations (environment_id, unique_key)
+  where unique_key is not null and deleted_at is null;
 -- As for connections, below.
 create unique index integrations_owner on keystead.integrations (owner_uid, environment_id)
   where owner_uid is not null and deleted_at is null;
@@ -193,7 +195,7 @@ create table keystead.connections (
 
 -- read-connection.ts; also what makes a connection id unique within its integration.
 create unique index connections_connection_id on keystead.connections (environment_id, integration_id, connection_id)
-  where deleted_at is null;
+  where connection_id is not null and deleted_at is null;
 -- describe-connections.ts and soft-delete-connection.ts know no environment, only the resource: so the uid leads. It
 -- also lets two processes that store one resource at once end with one row.
 create unique index connections_owner on keystead.connections (owner_uid, environment_id)
