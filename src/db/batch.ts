@@ -46,7 +46,10 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     const full = new Promise<void>((resolve) => {
       filled = resolve;
     });
-    await Promise.race([full, delay(ms, undefined, { signal: stop.signal }).catch(() => undefined)]);
+    const over = delay(ms, undefined, { signal: stop.signal }).catch(() => {
+      // Stopped, because the batch was full first: no timer is left behind.
+    });
+    await Promise.race([full, over]);
     filled = undefined;
     stop.abort();
   };

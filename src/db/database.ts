@@ -95,11 +95,11 @@ async function runTransaction<T>(
   }
 }
 
-/** Should the rollback fail as well, the session is discarded, which rolls back too: the first error is the one to tell. */
 async function rollback(session: Session): Promise<void> {
   try {
     await session.query("rollback");
   } catch {
+    // Closing the connection rolls back too; what went wrong first is what the caller has to know.
     session.discard();
   }
 }

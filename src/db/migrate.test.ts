@@ -3,7 +3,7 @@ import { expect, test } from "vitest";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../../test/support/servers.ts";
 import { Secret } from "../crypto/secret.ts";
 import { openDatabase } from "./database.ts";
-import { checkMigrations, checkSchema, migrate, refusePostgres, type MigrateOptions } from "./migrate.ts";
+import { checkMigrations, checkSchema, migrate, type MigrateOptions } from "./migrate.ts";
 import { readMigrations, type Migration } from "./migrations.ts";
 
 const RUNTIME_ROLE = "keystead_runtime";
@@ -96,16 +96,6 @@ test.each(["", "Keystead", "a-b", "a; drop schema keystead", "1a", "a".repeat(64
     await expect(refused).rejects.toMatchObject({ code: "configuration_invalid" });
   },
 );
-
-test.each([
-  [140_012, true],
-  [149_999, true],
-  [150_000, false],
-  [180_004, false],
-  [190_000, false],
-])("Postgres %i: refused is %s", (version, isRefused) => {
-  expect(refusePostgres(version)?.code).toBe(isRefused ? "postgres_unsupported" : undefined);
-});
 
 test("the migrations of this version have consecutive numbers and say which code may work with them", () => {
   for (const [index, { version, minCodeVersion }] of readMigrations().entries()) {

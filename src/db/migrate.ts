@@ -1,9 +1,10 @@
 import { Client } from "pg";
 import { KeysteadError } from "../errors.ts";
 import type { Secret } from "../crypto/secret.ts";
-import { databaseError, sqlStateOf } from "./database-errors.ts";
+import { databaseError } from "./database-errors.ts";
 import { readMigrations, type Migration } from "./migrations.ts";
 import { checkRoleName, createRoleStatement, grantStatements } from "./privileges.ts";
+import { appliedMigrations, compareSchema, refusePostgres, type SchemaState } from "./schema-state.ts";
 import type { Queryable } from "./session-pool.ts";
 
 export interface MigrateOptions {
@@ -15,20 +16,8 @@ export interface MigrateOptions {
   readonly migrations?: readonly Migration[];
 }
 
-/** What a database is like, against what the code needs. */
-export interface SchemaState {
-  /** Newest migration applied; 0 on a database without the schema. */
-  readonly version: number;
-  /** Newest migration the code comes with. */
-  readonly codeVersion: number;
-  /** Names of the migrations that `migrate` would apply, or did. */
-  readonly pending: readonly string[];
-}
-
 /** Any fixed number; only migrators of the same database ever ask for it. */
 const MIGRATION_LOCK = 7_310_402_188;
-
-const OLDEST_POSTGRES = 15;
 
 /** DDL waits for running transactions, and everybody else waits behind it: better to fail and be run again. */
 const LOCK_TIMEOUT_MS = 10_000;
@@ -52,7 +41,7 @@ export async function migrate(options: MigrateOptions): Promise<SchemaState> {
     // Not before: waiting for the other migrator would count as well.
     await owner.query(`set local lock_timeout = ${LOCK_TIMEOUT_MS}`);
     await owner.query(MIGRATIONS_TABLE);
-    const state = compare(await appliedMigrations(owner), migrations);
+    const state = compareSchema(await appliedMigrations(owner), migrations);
     for (const migration of migrations.filter(({ version }) => version > state.version)) {
       await owner.query(migration.sql);
       await owner.query(
@@ -72,7 +61,7 @@ export async function checkMigrations(options: Pick<MigrateOptions, "ownerUrl" |
   const migrations = options.migrations ?? readMigrations();
   return withOwner(options.ownerUrl, async (owner) => {
     await checkPostgresVersion(owner);
-    return compare(await appliedMigrations(owner), migrations);
+    return compareSchema(await appliedMigrations(owner), migrations);
   });
 }
 
@@ -82,7 +71,7 @@ export async function checkMigrations(options: Pick<MigrateOptions, "ownerUrl" |
  * first and contract a release later.
  */
 export async function checkSchema(database: Queryable): Promise<SchemaState> {
-  const state = compare(await appliedMigrations(database), readMigrations());
+  const state = compareSchema(await appliedMigrations(database), readMigrations());
   if (state.pending.length === 0) return state;
   throw new KeysteadError(
     "schema_outdated",
@@ -101,66 +90,10 @@ const MIGRATIONS_TABLE = `
     applied_at timestamptz not null default now()
   )`;
 
-interface AppliedMigration {
-  readonly version: number;
-  readonly name: string;
-  readonly checksum: string;
-  readonly min_code_version: number;
-}
-
-/** Undefined table, missing schema, no privilege on the schema: all say that nobody has migrated for this role yet. */
-const NOT_MIGRATED = new Set(["42P01", "3F000", "42501"]);
-
-async function appliedMigrations(database: Queryable): Promise<readonly AppliedMigration[]> {
-  try {
-    return await database.query<AppliedMigration>(
-      "select version, name, checksum, min_code_version from keystead.schema_migrations order by version",
-    );
-  } catch (thrown) {
-    if (NOT_MIGRATED.has(sqlStateOf(thrown) ?? "")) return [];
-    throw thrown;
-  }
-}
-
-/** Pure: what is missing, or why the two do not go together. */
-function compare(applied: readonly AppliedMigration[], migrations: readonly Migration[]): SchemaState {
-  const codeVersion = migrations.length;
-  const version = applied.at(-1)?.version ?? 0;
-  for (const known of migrations) {
-    const row = applied.find((candidate) => candidate.version === known.version);
-    if (row && row.checksum !== known.checksum) {
-      throw new KeysteadError(
-        "migration_changed",
-        `migration ${known.version} (${known.name}) differs from the one that was applied`,
-      );
-    }
-  }
-  const needed = Math.max(0, ...applied.map((row) => row.min_code_version));
-  if (needed > codeVersion) {
-    throw new KeysteadError(
-      "code_outdated",
-      `the database needs a Keystead of schema version ${needed} or newer and this one has ${codeVersion}: roll out the newer release`,
-      { details: { needed, codeVersion } },
-    );
-  }
-  const pending = migrations.filter((migration) => migration.version > version).map(({ name }) => name);
-  return { version, codeVersion, pending };
-}
-
 async function checkPostgresVersion(owner: Queryable): Promise<void> {
   const [row] = await owner.query<{ version: number }>("select current_setting('server_version_num')::int as version");
   const refused = refusePostgres(row?.version ?? 0);
   if (refused) throw refused;
-}
-
-/** Pure. @param version `server_version_num`: 180004 is 18.4. Newer servers than those tested are not refused. */
-export function refusePostgres(version: number): KeysteadError | undefined {
-  const major = Math.floor(version / 10_000);
-  if (major >= OLDEST_POSTGRES) return undefined;
-  return new KeysteadError(
-    "postgres_unsupported",
-    `Postgres ${major} is too old: Keystead needs ${OLDEST_POSTGRES} or newer`,
-  );
 }
 
 /** One connection as the owner; ending it rolls back whatever was not committed. */

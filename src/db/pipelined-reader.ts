@@ -133,7 +133,9 @@ function gatherWrites(lane: Lane, client: Client): void {
 function abandon(lane: Lane, client: Client): void {
   if (lane.client !== client) return;
   lane.client = undefined;
-  client.end().catch(() => undefined);
+  client.end().catch(() => {
+    // It is broken: that it cannot say goodbye is nothing new.
+  });
 }
 
 async function connect(lane: Lane, settings: ConnectionSettings, now: () => number): Promise<Client> {
