@@ -1,3 +1,5 @@
+import { setImmediate as nextTurn } from "node:timers/promises";
+import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { KeysteadError } from "../errors.ts";
 import { createBatcher } from "./batch.ts";
@@ -110,4 +112,29 @@ test("a failed batch does not stop the next one", async () => {
 test("a run that loses a result is an error for its callers, not a hang", async () => {
   const batch = createBatcher<number, number>({ maxSize: 10, run: async () => [] });
   await expect(batch(1)).rejects.toMatchObject({ code: "internal_error" });
+});
+
+test("however callers come, each gets the answer to its own item, and no run takes more than the limit", async () => {
+  const arrivals = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 40 });
+  await fc.assert(
+    fc.asyncProperty(arrivals, fc.integer({ min: 1, max: 7 }), async (turns, maxSize) => {
+      const sizes: number[] = [];
+      const batch = createBatcher<number, string>({
+        maxSize,
+        run: async (items) => {
+          sizes.push(items.length);
+          await nextTurn();
+          return items.map(String);
+        },
+      });
+      const answers: Promise<string>[] = [];
+      for (const [item, turnsBefore] of turns.entries()) {
+        for (let turn = 0; turn < turnsBefore; turn += 1) await nextTurn();
+        answers.push(batch(item));
+      }
+      expect(await Promise.all(answers)).toEqual(turns.map((_, item) => String(item)));
+      expect(Math.max(...sizes)).toBeLessThanOrEqual(maxSize);
+      expect(sizes.reduce((sum, size) => sum + size, 0)).toBe(turns.length);
+    }),
+  );
 });

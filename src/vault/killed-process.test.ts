@@ -1,7 +1,7 @@
 import { spawn } from "node:child_process";
 import { once } from "node:events";
-import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
 import { expect, test } from "vitest";
 import { createTestVault, desiredConnection, idsOf, storeParents, type TestVault } from "../../test/support/vault.ts";
 import type { DesiredConnection } from "./connection.ts";
@@ -9,7 +9,7 @@ import { readConnection } from "./read-connection.ts";
 import { storeConnection } from "./store-connection.ts";
 
 const CONNECTIONS = 300;
-const PROGRAM = join(import.meta.dirname, "../../test/support/storing-process.ts");
+const PROGRAM = fileURLToPath(new URL("../../test/support/storing-process.ts", import.meta.url));
 
 test.each([1, 60, 150, 290])(
   "after kill -9 when %i of 300 connections were stored, storing them again leaves each written once",

@@ -1,10 +1,13 @@
 import type { JsonValue } from "../crypto/canonical-json.ts";
 import { sealValue, type SealedPlace } from "../crypto/sealed-value.ts";
+import type { Queryable } from "../db/session-pool.ts";
 import type { Vault } from "./context.ts";
 import { reserveEncryptions } from "./encryption-budget.ts";
 
 /** What sealing needs of the vault. */
-export type Seals = Pick<Vault, "database" | "environmentKeys" | "ivs">;
+export interface Seals extends Pick<Vault, "environmentKeys" | "ivs"> {
+  readonly database: Queryable;
+}
 
 /**
  * Seals a JSON value under the active data key of its environment. Rejects with `environment_gone`,
