@@ -9,6 +9,7 @@ export type JsonValue =
   | readonly JsonValue[]
   | { readonly [member: string]: JsonValue | undefined };
 
+/** A JSON object. */
 export type JsonObject = { readonly [member: string]: JsonValue | undefined };
 
 /** Deeper than any manifest that an API server stores, and far from the end of the stack. */

@@ -9,6 +9,7 @@ export function generateDigestKey(): Buffer {
   return randomBytes(DIGEST_KEY_BYTES);
 }
 
+/** Takes the bytes out of the JavaScript heap, where a heap snapshot would show them. */
 export function importDigestKey(bytes: Buffer): KeyObject {
   return createSecretKey(bytes);
 }

@@ -1,6 +1,7 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { asKeysteadError, KeysteadError, type ErrorCode } from "../errors.ts";
 
+/** How items are put together. */
 export interface BatcherOptions<Item, Result> {
   /** Items that one run takes at most. */
   readonly maxSize: number;

@@ -18,6 +18,7 @@ const CLIENT_TIMEOUT_MARGIN_MS = 2_000;
 
 const PROTOCOL_VIOLATION = "08P01";
 
+/** Where the database is, and how long a statement may take there. */
 export interface ConnectionOptions {
   /** `postgres://` URL. TLS as the URL says: `sslmode=verify-full&sslrootcert=...`. */
   readonly url: Secret;

@@ -20,6 +20,7 @@ export interface Database extends Queryable, AsyncDisposable {
   ping(): Promise<void>;
 }
 
+/** How one process uses its database. */
 export interface DatabaseOptions extends ConnectionOptions {
   /** Connections for writes and transactions. Default 10; the two of the pipelined reader come on top. */
   readonly poolSize?: number;

@@ -7,6 +7,7 @@ import { checkRoleName, createRoleStatement, grantStatements } from "./privilege
 import { appliedMigrations, compareSchema, refusePostgres, type SchemaState } from "./schema-state.ts";
 import type { Queryable } from "./session-pool.ts";
 
+/** What is migrated, and for whom. */
 export interface MigrateOptions {
   /** URL of the role that owns the schema: it needs `create` on the database, and `createrole` while the role is missing. */
   readonly ownerUrl: Secret;
@@ -43,12 +44,14 @@ export async function migrate(options: MigrateOptions): Promise<SchemaState> {
     await owner.query(MIGRATIONS_TABLE);
     const state = compareSchema(await appliedMigrations(owner), migrations);
     for (const migration of migrations.filter(({ version }) => version > state.version)) {
+      // Without parameters a query may hold many statements.
       await owner.query(migration.sql);
       await owner.query(
         "insert into keystead.schema_migrations (version, name, checksum, min_code_version) values ($1, $2, $3, $4)",
         [migration.version, migration.name, migration.checksum, migration.minCodeVersion],
       );
     }
+    // Every time, also when nothing was pending: that is how a database gets another running role.
     await owner.query(createRoleStatement(options.runtimeRole));
     await owner.query(grantStatements(options.runtimeRole));
     await owner.query("commit");

@@ -23,6 +23,7 @@ export function readMigrations(folder: string = FOLDER): readonly Migration[] {
   const migrations = readdirSync(folder)
     .toSorted()
     .map((file) => readMigration(folder, file));
+  // A gap means that two branches took one number and one of them was lost.
   for (const [index, { version, name }] of migrations.entries()) {
     if (version !== index + 1)
       throw new KeysteadError("internal_error", `migration ${name} has number ${version}, not ${index + 1}`);

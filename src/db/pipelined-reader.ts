@@ -11,6 +11,7 @@ export interface PipelinedReader extends AsyncDisposable {
   read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
 }
 
+/** How the reader connects. */
 export interface PipelinedReaderOptions {
   readonly settings: ConnectionSettings;
   readonly preparedStatements: boolean;

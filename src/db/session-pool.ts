@@ -22,6 +22,7 @@ export interface Session extends Queryable {
   discard(): void;
 }
 
+/** Connections to lend. */
 export interface SessionPool {
   /** Lends a connection to `work`. Waits for one while all are lent, at most as long as connecting may take. */
   use<T>(work: (session: Session) => Promise<T>): Promise<T>;

@@ -1,6 +1,7 @@
 import type { Queryable } from "../db/session-pool.ts";
 import type { Actor } from "./owner.ts";
 
+/** What was done. A read is of something secret: lists without secrets are not recorded. */
 export type AuditAction =
   | "environment.created"
   | "environment.updated"

@@ -34,6 +34,7 @@ const COLUMNS = [
 ] as const;
 
 type Column = (typeof COLUMNS)[number][0];
+/** A row on its way to the database; both statements take the same columns. */
 export type ConnectionRow = Readonly<Record<Column, SqlValue>>;
 
 /** Adds rows; the ids of those that were added. A row whose uid or connection id is taken, or whose parent is gone, is not. */

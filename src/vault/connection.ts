@@ -13,6 +13,7 @@ export interface DesiredCredentials {
   readonly expiresAt?: Date;
 }
 
+/** Whom a connection belongs to, in the application's own terms. */
 export interface EndUser {
   readonly id: string;
   readonly email?: string | undefined;
@@ -111,6 +112,7 @@ export function changedConnectionParts(stored: ConnectionDigests, desired: Conne
 
 /** The parts of a connection that have a digest. */
 export const CONNECTION_PARTS = ["declaration", "credentials", "config", "rest"] as const;
+/** One of them. */
 export type ConnectionPart = (typeof CONNECTION_PARTS)[number];
 
 function credentialsDigest(

@@ -25,6 +25,7 @@ export async function createEnvironment(
   const made = await makeEnvironment(vault, desired);
   const issuedAt = await vault.database.transaction((transaction) => insertEnvironment(transaction, desired, made));
   if (!issuedAt) return undefined;
+  // Not before the commit: keys of an environment that was never stored would seal values nobody can open.
   vault.environmentKeys.put(made.environmentId, made.keySet);
   return {
     id: made.environmentId,
@@ -34,6 +35,7 @@ export async function createEnvironment(
     secretKey: made.secretKey,
     secretKeyFingerprint: tokenFingerprint(made.secretKeyDigest),
     secretKeyIssuedAt: issuedAt,
+    // The token that is there at creation has nothing to rotate.
     lastHandledRotation: desired.rotationToken,
     digests: made.digests,
     sources: desired.sources,
@@ -59,6 +61,7 @@ async function makeEnvironment(vault: Vault, desired: CompleteEnvironment) {
 
   const secretKey = generateToken("secret-key");
   const place = { environmentId, rowId: environmentId, revision: 1 };
+  // A key service may be slow: all wrappings at once, and outside the transaction.
   const wrap = async (keyId: string) => ({
     keyId,
     wrapped: await vault.keys.wrap(keyId, dataKey, { environmentId, dataKeyId }),
@@ -98,11 +101,13 @@ async function insertEnvironment(
   made: MadeEnvironment,
 ): Promise<Date | undefined> {
   const { environmentId } = made;
+  // First, because it decides the race: a second process waits here for the commit of the first, and then has no row.
   if (!(await insertEnvironmentRow(transaction, desired, made))) return undefined;
   await transaction.query(
     `insert into keystead.data_keys (environment_id, data_key_id, state, encryption_count) values ($1, $2, 'active', $3)`,
     [environmentId, made.dataKeyId, RESERVED_ENCRYPTIONS],
   );
+  // Under every configured key: while the operator changes keys, processes with the old and the new setting both read it.
   for (const { keyId, wrapped } of made.wrappings) {
     await transaction.query(
       `insert into keystead.data_key_wrappings (environment_id, data_key_id, key_id, wrapped) values ($1, $2, $3, $4)`,

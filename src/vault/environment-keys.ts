@@ -41,6 +41,7 @@ export function digestKeyPlace(environmentId: string): SealedPlace {
   return { label: "environment.digest-key", environmentId, rowId: environmentId, revision: 1 };
 }
 
+/** The keys of one process. It holds the least recently used ones no longer than there is room. */
 export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKeys): EnvironmentKeys {
   const cache = new Map<string, Promise<EnvironmentKeySet>>();
   const load = createBatcher<string, Outcome<EnvironmentKeySet>>({

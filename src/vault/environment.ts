@@ -4,6 +4,7 @@ import { Secret } from "../crypto/secret.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 
+/** A variable the environment's applications can ask for. */
 export interface EnvironmentVariable {
   readonly name: string;
   readonly value: Secret;
@@ -103,6 +104,7 @@ export function changedEnvironmentParts(stored: EnvironmentDigests, desired: Env
 }
 
 const ENVIRONMENT_PARTS = ["declaration", "variables"] as const;
+/** One of them. */
 export type EnvironmentPart = (typeof ENVIRONMENT_PARTS)[number];
 
 /** Name and value of each variable, in the order declared: the form that is digested, sealed and served. */

@@ -29,6 +29,7 @@ const COLUMNS = [
 ] as const;
 
 type Column = (typeof COLUMNS)[number][0];
+/** A row on its way to the database; both statements take the same columns. */
 export type IntegrationRow = Readonly<Record<Column, SqlValue>>;
 
 /** Adds rows; the ids of those that were added. A row whose uid or key is taken, or whose environment is gone, is not. */

@@ -84,6 +84,7 @@ export function changedIntegrationParts(stored: IntegrationDigests, desired: Int
 
 /** The parts of an integration that have a digest. */
 export const INTEGRATION_PARTS = ["declaration", "client", "rest"] as const;
+/** One of them. */
 export type IntegrationPart = (typeof INTEGRATION_PARTS)[number];
 
 function clientDigest(

@@ -18,6 +18,7 @@ export interface ListConnectionsOptions {
   readonly offset: number;
 }
 
+/** A key that opens nothing is not told apart from an expired or revoked one. */
 export type ListConnectionsResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "found"; readonly connections: readonly ConnectionSummary[] };

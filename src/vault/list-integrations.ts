@@ -16,6 +16,7 @@ export interface IntegrationSummary {
   readonly updatedAt: Date;
 }
 
+/** As for connections. */
 export type ListIntegrationsResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "found"; readonly integrations: readonly IntegrationSummary[] };

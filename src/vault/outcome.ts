@@ -5,10 +5,12 @@ export type Outcome<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly error: KeysteadError };
 
+/** An item that went through. */
 export function succeeded<T>(value: T): Outcome<T> {
   return { ok: true, value };
 }
 
+/** An item that did not. */
 export function failed(error: KeysteadError): Outcome<never> {
   return { ok: false, error };
 }

@@ -37,6 +37,7 @@ export async function planConnection(
   return { kind: state ? "update" : "insert", row, stored };
 }
 
+/** Parts that differ. The integration is one: after it was made anew under its name it is another row. */
 function differences(
   desired: DesiredConnection,
   state: ConnectionState,
@@ -73,6 +74,7 @@ function storedConnection(
   };
 }
 
+/** Seals only what changed; the statements leave a column alone whose sealed value is null and not replaced. */
 async function connectionRow(
   vault: Seals,
   desired: DesiredConnection,
@@ -116,6 +118,7 @@ async function connectionRow(
   };
 }
 
+/** Credentials that are there to be stored. */
 function declaredCredentials({ credentials }: DesiredConnection) {
   return credentials === "unchanged" ? undefined : credentials;
 }

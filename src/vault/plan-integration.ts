@@ -36,6 +36,7 @@ export async function planIntegration(
   return { kind: state ? "update" : "insert", row, stored };
 }
 
+/** Seals the client only if it changed. */
 async function integrationRow(
   vault: Seals,
   desired: DesiredIntegration,

@@ -22,6 +22,7 @@ export interface ConnectionRecord extends ConnectionSummary {
   readonly credentials: Secret | undefined;
 }
 
+/** The API answers each kind differently: 401, 400, 404, 200. */
 export type ReadConnectionResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "unknown_integration" }
@@ -73,6 +74,7 @@ export async function readConnection(vault: Vault, options: ReadConnectionOption
   if (!row) return { kind: "unknown_key" };
   if (row.integration_id === null) return { kind: "unknown_integration" };
   if (row.connection_row_id === null) return { kind: "not_found" };
+  // Opened first: a value that does not open was not handed out, so its read is not recorded.
   const connection = await openConnection(vault, row);
   await vault.auditReads({
     environmentId: row.environment_id,

@@ -11,6 +11,7 @@ export interface ReadEnvironmentVariablesOptions {
   readonly address?: string | undefined;
 }
 
+/** There is nothing between "wrong key" and "here they are": an environment always has a list. */
 export type ReadEnvironmentVariablesResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "found"; readonly variables: readonly EnvironmentVariable[] };

@@ -15,11 +15,13 @@ export interface ReadIntegrationOptions {
   readonly address?: string | undefined;
 }
 
+/** An integration, perhaps with its client. */
 export interface IntegrationRecord extends IntegrationSummary {
   /** JSON text of the client in Nango's shape; absent when it was not asked for or there is none. */
   readonly client: Secret | undefined;
 }
 
+/** As for connections. */
 export type ReadIntegrationResult =
   | { readonly kind: "unknown_key" }
   | { readonly kind: "not_found" }

@@ -2,6 +2,7 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import type { DesiredConnection } from "./connection.ts";
 
+/** What may stand in the way. The holder is whoever has the connection id now. */
 interface Circumstances {
   readonly environment_alive: boolean | null;
   readonly integration_alive: boolean | null;
@@ -44,6 +45,7 @@ function reasonOf(desired: DesiredConnection, found: Circumstances | undefined):
       details: { integrationId },
     });
   }
+  // Not even the same name is a reason to take it over: whoever may write Connections would get an end user's token.
   if (found.holder_id !== null && found.holder_uid !== owner.uid) {
     const holder =
       found.holder_uid === null ? "one made over the API" : `Connection ${found.holder_namespace}/${found.holder_name}`;

@@ -2,6 +2,7 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import type { DesiredIntegration } from "./integration.ts";
 
+/** What may stand in the way. The holder is whoever has the key now. */
 interface Circumstances {
   readonly environment_alive: boolean | null;
   readonly holder_id: string | null;

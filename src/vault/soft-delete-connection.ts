@@ -55,6 +55,7 @@ async function deleteRow(database: Queryable, ownerUid: string, actor: Actor): P
   return row;
 }
 
+/** The newest one, as for environments. */
 async function deletedBefore(database: Queryable, ownerUid: string): Promise<DeletedRow | undefined> {
   const [row] = await database.query<DeletedRow>(
     `select environment_id, connection_row_id, deletion_id, deleted_at

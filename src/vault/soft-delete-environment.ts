@@ -79,6 +79,7 @@ async function softDeleteIntegrationsIn(
   );
 }
 
+/** The newest one: a resource may have had an environment before, deleted in an outage of its controller. */
 async function deletedBefore(transaction: Queryable, ownerUid: string): Promise<EnvironmentRow | undefined> {
   const [row] = await transaction.query<EnvironmentRow>(
     `select environment_id, revision, deletion_id, deleted_at

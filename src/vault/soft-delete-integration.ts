@@ -57,6 +57,7 @@ async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor)
   return row;
 }
 
+/** The newest one, as for environments. */
 async function deletedBefore(transaction: Queryable, ownerUid: string): Promise<IntegrationRow | undefined> {
   const [row] = await transaction.query<IntegrationRow>(
     `select environment_id, integration_id, revision, deletion_id, deleted_at

@@ -23,7 +23,9 @@ export async function storeEnvironment(vault: Vault, desired: DesiredEnvironment
   const { owner, expectedRevision, variables } = desired;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const state = (await describeEnvironments(vault, [owner.uid])).get(owner.uid);
+    // Whether it moved on or was deleted: the caller has to look again.
     if (expectedRevision !== undefined && expectedRevision !== state?.revision) break;
+    // Nothing is stored that could stay unchanged.
     if (!state && variables === "unchanged") break;
     const stored =
       state === undefined && variables !== "unchanged"
@@ -56,6 +58,7 @@ async function updateEnvironment(
   };
 }
 
+/** False when the row is not at its revision any more. */
 async function writeChanges(
   vault: Vault,
   desired: DesiredEnvironment,

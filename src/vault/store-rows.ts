@@ -75,6 +75,7 @@ async function storeRound<
       checkRevision(desired, state);
       planned.push({ desired, plan: await steps.plan(desired, state) });
     } catch (thrown) {
+      // Sealing may fail for one environment (its key is not configured) while all others go on.
       outcomes.set(desired, failed(asKeysteadError(thrown)));
     }
   }
