@@ -1,5 +1,6 @@
 import { valuesList } from "../db/values-list.ts";
 import type { Queryable, SqlValue } from "../db/session-pool.ts";
+import { AUDITED_CONNECTION, insertStoreEvents } from "./audit-fragments.ts";
 
 /** The columns of `keystead.connections` that a resource decides, and what the statements need beside them. */
 const COLUMNS = [
@@ -42,7 +43,7 @@ export async function insertConnections(database: Queryable, rows: readonly Conn
   const { head, values } = inputOf(rows);
   const written = await database.query<{ connection_row_id: string }>(
     `${head},
-    inserted as (
+    created as (
       insert into keystead.connections (
         environment_id, connection_row_id, integration_id, connection_id,
         owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
@@ -60,8 +61,8 @@ export async function insertConnections(database: Queryable, rows: readonly Conn
       on conflict do nothing
       returning environment_id, connection_row_id, revision
     ),
-    ${audited("connection.created", "inserted", "'{}'::text[]")}
-    select connection_row_id from inserted`,
+    audited as (${insertStoreEvents(AUDITED_CONNECTION, "created")})
+    select connection_row_id from created`,
     values,
   );
   return new Set(written.map((row) => row.connection_row_id));
@@ -106,7 +107,7 @@ export async function updateConnections(database: Queryable, rows: readonly Conn
          and c.revision = i.revision
       returning c.environment_id, c.connection_row_id, c.revision
     ),
-    ${audited("connection.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}
+    audited as (${insertStoreEvents(AUDITED_CONNECTION, "updated")})
     select connection_row_id from updated`,
     values,
   );
@@ -132,17 +133,4 @@ function inputOf(rows: readonly ConnectionRow[]): { head: string; values: readon
          for share of e, n
     )`;
   return { head, values };
-}
-
-/** Events of the rows in `source`, but for those where only the versions of sources were written. */
-function audited(action: string, source: string, changed: string): string {
-  return `audited as (
-      insert into keystead.audit_events (
-        environment_id, actor_kind, actor, field_manager, action, target_kind, target_id, target_revision, fields
-      )
-      select environment_id, 'resource', i.owner_uid::text, i.field_manager, '${action}', 'connection',
-             connection_row_id, w.revision, ${changed}
-        from ${source} w join input i using (environment_id, connection_row_id)
-       where ${changed} is not null
-    )`;
 }

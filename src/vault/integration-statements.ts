@@ -1,5 +1,6 @@
 import { valuesList } from "../db/values-list.ts";
 import type { Queryable, SqlValue } from "../db/session-pool.ts";
+import { AUDITED_INTEGRATION, insertStoreEvents } from "./audit-fragments.ts";
 
 /** The columns of `keystead.integrations` that a resource decides, and what the statements need beside them. */
 const COLUMNS = [
@@ -37,7 +38,7 @@ export async function insertIntegrations(database: Queryable, rows: readonly Int
   const { head, values } = inputOf(rows);
   const written = await database.query<{ integration_id: string }>(
     `${head},
-    inserted as (
+    created as (
       insert into keystead.integrations (
         environment_id, integration_id, unique_key,
         owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
@@ -52,8 +53,8 @@ export async function insertIntegrations(database: Queryable, rows: readonly Int
       on conflict do nothing
       returning environment_id, integration_id, revision
     ),
-    ${audited("integration.created", "inserted", "'{}'::text[]")}
-    select integration_id from inserted`,
+    audited as (${insertStoreEvents(AUDITED_INTEGRATION, "created")})
+    select integration_id from created`,
     values,
   );
   return new Set(written.map((row) => row.integration_id));
@@ -86,7 +87,7 @@ export async function updateIntegrations(database: Queryable, rows: readonly Int
          and n.revision = i.revision
       returning n.environment_id, n.integration_id, n.revision
     ),
-    ${audited("integration.updated", "updated", "string_to_array(nullif(i.changed, ''), ',')")}
+    audited as (${insertStoreEvents(AUDITED_INTEGRATION, "updated")})
     select integration_id from updated`,
     values,
   );
@@ -107,17 +108,4 @@ function inputOf(rows: readonly IntegrationRow[]): { head: string; values: reado
          for share
     )`;
   return { head, values };
-}
-
-/** Events of the rows in `source`, but for those where only the versions of sources were written. */
-function audited(action: string, source: string, changed: string): string {
-  return `audited as (
-      insert into keystead.audit_events (
-        environment_id, actor_kind, actor, field_manager, action, target_kind, target_id, target_revision, fields
-      )
-      select environment_id, 'resource', i.owner_uid::text, i.field_manager, '${action}', 'integration',
-             integration_id, w.revision, ${changed}
-        from ${source} w join input i using (environment_id, integration_id)
-       where ${changed} is not null
-    )`;
 }

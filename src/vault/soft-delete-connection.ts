@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/session-pool.ts";
+import { AUDITED_CONNECTION, insertDeletionEvents } from "./audit-fragments.ts";
 import { actorColumns } from "./audit.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
@@ -41,14 +42,7 @@ async function deleteRow(database: Queryable, ownerUid: string, actor: Actor): P
         where owner_uid = $1 and deleted_at is null
        returning environment_id, connection_row_id, deletion_id, deleted_at, revision
      ),
-     audited as (
-       insert into keystead.audit_events (
-         environment_id, actor_kind, actor, field_manager, address,
-         action, target_kind, target_id, target_revision, deletion_id
-       )
-       select environment_id, $3, $4, $5, $6, 'connection.deleted', 'connection', connection_row_id, revision, deletion_id
-         from deleted
-     )
+     audited as (${insertDeletionEvents(AUDITED_CONNECTION, 3)})
      select environment_id, connection_row_id, deletion_id, deleted_at from deleted`,
     [ownerUid, newDeletionId(), ...actorColumns(actor)],
   );

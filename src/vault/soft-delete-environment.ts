@@ -1,4 +1,5 @@
 import type { Queryable } from "../db/session-pool.ts";
+import { AUDITED_INTEGRATION, insertDeletionEvents } from "./audit-fragments.ts";
 import { actorColumns, recordAuditEvent } from "./audit.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
@@ -69,12 +70,7 @@ async function softDeleteIntegrationsIn(
         where environment_id = $1 and deleted_at is null
        returning environment_id, integration_id, deletion_id, revision
      )
-     insert into keystead.audit_events (
-       environment_id, actor_kind, actor, field_manager, address,
-       action, target_kind, target_id, target_revision, deletion_id
-     )
-     select environment_id, $3, $4, $5, $6, 'integration.deleted', 'integration', integration_id, revision, deletion_id
-       from deleted`,
+     ${insertDeletionEvents(AUDITED_INTEGRATION, 3)}`,
     [environment.environment_id, environment.deletion_id, ...actorColumns(actor)],
   );
 }

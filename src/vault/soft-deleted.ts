@@ -1,5 +1,6 @@
 import { uuidv7 } from "../crypto/uuid.ts";
 import type { Queryable } from "../db/session-pool.ts";
+import { AUDITED_CONNECTION, insertDeletionEvents } from "./audit-fragments.ts";
 import { actorColumns } from "./audit.ts";
 import type { Actor } from "./owner.ts";
 
@@ -44,12 +45,7 @@ export async function softDeleteConnectionsIn(
           and connection_id is not null and deleted_at is null
        returning environment_id, connection_row_id, deletion_id, revision
      )
-     insert into keystead.audit_events (
-       environment_id, actor_kind, actor, field_manager, address,
-       action, target_kind, target_id, target_revision, deletion_id
-     )
-     select environment_id, $4, $5, $6, $7, 'connection.deleted', 'connection', connection_row_id, revision, deletion_id
-       from deleted`,
+     ${insertDeletionEvents(AUDITED_CONNECTION, 4)}`,
     [scope.environmentId, scope.integrationId ?? null, deletionId, ...actorColumns(actor)],
   );
 }
