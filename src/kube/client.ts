@@ -33,7 +33,10 @@ export interface KubeClientOptions {
   readonly metrics?: KubeClientMetrics | undefined;
   /** As in `keystead/<version>`, the name under which the API server's audit log shows the calls. */
   readonly userAgent?: string;
-  /** Calls at one time, 32 by default: on two cores more only lengthens every call's time (bench/transport.ts). */
+  /**
+   * Calls at one time, 32 by default: an API server on two cores gets no faster with more. Status patches a second with 8, 16, 32
+   * and 64: 465, 740, 844 and 845.
+   */
   readonly maxConnections?: number;
   /** See `WireCall`; 10 s by default. Only tests have less. */
   readonly silenceMs?: number;

@@ -1,5 +1,4 @@
 import { randomBytes } from "node:crypto";
-
 import type { KeysteadError } from "../errors.ts";
 import { asKeysteadError } from "../errors.ts";
 import { isNamespaceTerminating } from "./api-error.ts";

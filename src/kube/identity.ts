@@ -1,6 +1,5 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-
 import { KeysteadError } from "../errors.ts";
 import type { Identity } from "./server-address.ts";
 import { tokenFile } from "./token-file.ts";

@@ -1,9 +1,7 @@
 import { readFile } from "node:fs/promises";
 import { delimiter, dirname, resolve } from "node:path";
-
 import { parse } from "yaml";
 import { z } from "zod";
-
 import { KeysteadError } from "../errors.ts";
 import type { Identity, ServerAddress } from "./server-address.ts";
 import { askCredentialPlugin } from "./kubeconfig-exec.ts";

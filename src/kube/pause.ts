@@ -1,5 +1,4 @@
 import { setTimeout as after } from "node:timers/promises";
-
 import { aborted } from "./call-slots.ts";
 
 /** Waits; rejects with `kube_call_aborted` as soon as `signal` fires. */

@@ -1,5 +1,4 @@
 import { readFileSync } from "node:fs";
-
 import { KeysteadError } from "../errors.ts";
 
 /** Source of the `Authorization` header. */

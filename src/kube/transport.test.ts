@@ -131,3 +131,19 @@ test("where nobody listens, the error names the network's reason", async () => {
   });
   nobody.close();
 });
+
+test.each([
+  { why: "a certificate", tls: { cert: "hunter2" } },
+  { why: "a key", tls: { key: "hunter2" } },
+])("$why that is none is an error of the identity, and is not shown", ({ tls }) => {
+  const address = {
+    protocol: "https:" as const,
+    host: "api.example",
+    port: 443,
+    basePath: "",
+    tls: { skipVerify: false, ...tls },
+  };
+  const open = () => createTransport(address, 1);
+  expect(open).toThrow(expect.objectContaining({ code: "kube_identity_invalid" }));
+  expect(open).not.toThrow(/hunter2/);
+});

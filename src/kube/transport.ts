@@ -1,8 +1,9 @@
 import type { IncomingMessage, RequestOptions } from "node:http";
 import http from "node:http";
 import https from "node:https";
+import type { SecureContext } from "node:tls";
 import { createSecureContext } from "node:tls";
-
+import { KeysteadError } from "../errors.ts";
 import { aborted } from "./call-slots.ts";
 import type { Settle, WireCall } from "./exchange.ts";
 import { exchange, tooLarge, unreachable } from "./exchange.ts";
@@ -34,6 +35,8 @@ const IDLE_MS = 60_000;
 /**
  * HTTP/1.1 with kept connections; `maxSockets` at one time for calls, one more for each open stream.
  * HTTP/2 was measured and is not faster here: docs/decisions/0001-http-transport.md.
+ *
+ * Throws `kube_identity_invalid` when certificates or keys cannot be read.
  */
 export function createTransport(server: ServerAddress, maxSockets: number): Transport {
   const secure = server.protocol === "https:";
@@ -106,15 +109,23 @@ function collect(message: IncomingMessage, call: WireCall, settle: Settle<WireAn
 }
 
 function tlsOptions(server: ServerAddress): https.AgentOptions {
-  const { ca, cert, key, serverName, skipVerify } = server.tls;
+  const { serverName, skipVerify } = server.tls;
   return {
-    // Made once: given as PEM, every new connection would parse the certificates again.
-    secureContext: createSecureContext({
-      ...(ca === undefined ? {} : { ca }),
-      ...(cert === undefined ? {} : { cert }),
-      ...(key === undefined ? {} : { key }),
-    }),
+    secureContext: secureContextOf(server),
     rejectUnauthorized: !skipVerify,
     ...(serverName === undefined ? {} : { servername: serverName }),
   };
+}
+
+/** Made once: given as PEM, every new connection would parse the certificates again. */
+function secureContextOf({ tls: { ca, cert, key }, host }: ServerAddress): SecureContext {
+  try {
+    return createSecureContext({ ...(ca && { ca }), ...(cert && { cert }), ...(key && { key }) });
+  } catch (cause) {
+    throw new KeysteadError(
+      "kube_identity_invalid",
+      `The CA, the client certificate or its key for the API server ${host} is no PEM, or they do not belong together`,
+      { cause },
+    );
+  }
 }

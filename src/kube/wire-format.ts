@@ -1,5 +1,4 @@
 import type { IncomingMessage } from "node:http";
-
 import { KeysteadError } from "../errors.ts";
 import { apiError } from "./api-error.ts";
 import type { KubeCall } from "./kube-call.ts";
