@@ -9,7 +9,7 @@ import { tryLock } from "../processes/lock-file.ts";
 import type { Lock } from "../processes/lock-file.ts";
 
 /** Of the Kubernetes modules in dev/control-plane/kubernetes/go.mod. */
-const KUBERNETES_VERSION = "v1.36.3";
+export const KUBERNETES_VERSION = "v1.36.3";
 
 /** A folder that holds the programs of a control plane. */
 export interface ControlPlaneBinaries {

@@ -1,0 +1,41 @@
+import { execFile } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { KeysteadError } from "../../src/errors.ts";
+
+const ROOT = join(import.meta.dirname, "..", "..");
+
+/** The executable as the image has it: emitted JavaScript, since stripping types costs memory and start-up time. */
+export const EMITTED_MAIN = join(ROOT, "dist", "main.js");
+
+/**
+ * Arguments of node for a long-running process of Keystead. With `BENCH_PROFILE=DIR` each of them writes a CPU profile
+ * there when it ends; the figures of such a run are lower and not worth keeping.
+ */
+export function nodeArguments(): string[] {
+  const directory = process.env["BENCH_PROFILE"];
+  return directory ? ["--cpu-prof", `--cpu-prof-dir=${directory}`] : [];
+}
+
+const run = promisify(execFile);
+
+/** Emits the JavaScript, by the package's own build script. Throws `part_failed` with what the compiler said. */
+export async function build(): Promise<void> {
+  try {
+    await run("npm", ["run", "--silent", "build"], { cwd: ROOT });
+  } catch (error) {
+    const said = error instanceof Error && "stdout" in error ? String(error.stdout).trim() : "";
+    throw new KeysteadError("part_failed", `npm run build failed:\n${said}`, { cause: error });
+  }
+}
+
+/** Runs a command of the emitted program to its end and resolves with its output. Throws `part_failed` with its last words. */
+export async function runEmitted(args: readonly string[], environment: NodeJS.ProcessEnv): Promise<string> {
+  try {
+    const env = { PATH: process.env["PATH"], ...environment };
+    return (await run(process.execPath, [EMITTED_MAIN, ...args], { env })).stdout;
+  } catch (error) {
+    const said = error instanceof Error && "stderr" in error ? String(error.stderr).trim() : "";
+    throw new KeysteadError("part_failed", `keystead ${args.join(" ")} failed:\n${said}`, { cause: error });
+  }
+}

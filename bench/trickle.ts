@@ -1,0 +1,100 @@
+import { setTimeout as delay } from "node:timers/promises";
+import type { Arena } from "./support/arena.ts";
+import { startController } from "./support/controller-process.ts";
+import { runFloor } from "./support/floor-task.ts";
+import { whenIdle } from "./support/idle.ts";
+import { quantile } from "./support/measure.ts";
+import {
+  createConnection,
+  createConnections,
+  createNamespace,
+  createParents,
+  createSecret,
+  namesOf,
+  removeConnections,
+} from "./support/population.ts";
+import { progress } from "./support/progress.ts";
+import { watchReady } from "./support/ready-watch.ts";
+import { POPULATION } from "./support/session.ts";
+import type { Findings, Table } from "./support/table.ts";
+
+const NAMESPACE = "trickle";
+const FLOOR_NAMESPACE = "trickle-floor";
+
+/** Rounds of the bare loop and of new Connections in turn, so that whatever else the machine does meets both. */
+const ROUNDS = 3;
+const FLOOR_OBJECTS = 200;
+const CONNECTIONS = 200;
+/** Ten a second. */
+const EVERY_MS = 100;
+
+/** The first ones of a round find cold code in the process that was just started, as the bare loop's do. */
+const WARM_UP = 20;
+
+export const trickle: Table = {
+  name: "trickle",
+  title: "10 new Connections a second, create to Ready",
+  async run(session): Promise<Findings> {
+    const arena = await session.settledArena();
+    await createNamespace(arena.admin, FLOOR_NAMESPACE);
+    await createNamespace(arena.admin, NAMESPACE);
+    await createParents(arena.admin, NAMESPACE);
+    const floor: number[] = [];
+    const ours: number[] = [];
+    for (let round = 0; round < ROUNDS; round += 1) {
+      progress(`bare loop and new Connections, round ${round + 1} of ${ROUNDS}`);
+      floor.push(...(await measureFloor(arena)));
+      ours.push(...(await measureOurs(arena)));
+    }
+    const ratio = (share: number): number => quantile(ours, share) / quantile(floor, share);
+    return {
+      rows: [
+        ["", "samples", "p50", "p99", "max"],
+        rowOf("bare loop, one after the other", floor),
+        rowOf("Keystead, create to Ready", ours),
+      ],
+      checks: [
+        { what: "p50 against the bare loop", measured: ratio(0.5), limit: { atMost: 2 }, unit: "x" },
+        { what: "p99 against the bare loop", measured: ratio(0.99), limit: { atMost: 4 }, unit: "x" },
+      ],
+      method: [
+        `Beside ${POPULATION.toLocaleString("en")} settled Connections. From sending the create until a watch of another process shows it Ready; the Secret was there before.`,
+        "The bare loop, a process of its own with the same client and identity, does one object after the other and nothing else: GET of the Secret, finalizer, commit of a row of the same size, status.",
+      ],
+    };
+  },
+};
+
+async function measureFloor(arena: Arena): Promise<readonly number[]> {
+  await createConnections(arena.admin, FLOOR_NAMESPACE, namesOf("floor", FLOOR_OBJECTS + WARM_UP));
+  await delay(1_000);
+  const { each } = await runFloor(arena, FLOOR_NAMESPACE, arena.database.ownerUrl);
+  await removeConnections(arena.admin, FLOOR_NAMESPACE);
+  return each.slice(WARM_UP);
+}
+
+async function measureOurs(arena: Arena): Promise<readonly number[]> {
+  const { admin } = arena;
+  const names = namesOf("new", CONNECTIONS + WARM_UP);
+  for (const name of names) await createSecret(admin, NAMESPACE, name);
+  const controller = await startController(arena);
+  await whenIdle(controller, admin);
+  await using watch = await watchReady(admin, NAMESPACE);
+  const begins = performance.now();
+  const waits = await Promise.all(
+    names.map(async (name, index) => {
+      await delay(begins + index * EVERY_MS - performance.now());
+      const sentAt = performance.now();
+      await createConnection(admin, NAMESPACE, name);
+      return (await watch.whenReady(name)) - sentAt;
+    }),
+  );
+  await controller.child.stop();
+  await removeConnections(admin, NAMESPACE);
+  return waits.slice(WARM_UP);
+}
+
+function rowOf(name: string, waits: readonly number[]): string[] {
+  const figures = [quantile(waits, 0.5), quantile(waits, 0.99), quantile(waits, 1)];
+  return [name, String(waits.length), ...figures.map((figure) => `${figure.toFixed(1)} ms`)];
+}
