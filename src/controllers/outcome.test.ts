@@ -1,0 +1,41 @@
+import { expect, test } from "vitest";
+import { ERRORS, type ErrorCode, KeysteadError } from "../errors.ts";
+import { apiError } from "../kube/api-error.ts";
+import { outcomeOfError } from "./outcome.ts";
+
+test("a database that is away is told to the owner of the resource, without how it is away", () => {
+  const outcome = outcomeOfError(new KeysteadError("database_unavailable", "connect ECONNREFUSED 10.0.0.7:5432"));
+  expect(outcome).toMatchObject({ kind: "retry", reason: "DatabaseUnavailable" });
+  expect("message" in outcome && outcome.message).not.toContain("10.0.0.7");
+});
+
+test.each([
+  { code: "connection_id_in_use", reason: "ConnectionIdInUse", advice: "spec.connectionId" },
+  { code: "integration_key_in_use", reason: "IntegrationKeyInUse", advice: "under another name" },
+] as const)("$code stalls with $reason, says what is in the way and what to do", ({ code, reason, advice }) => {
+  const outcome = outcomeOfError(new KeysteadError(code, "id acme is in use by Connection shop/other"));
+  expect(outcome).toMatchObject({ kind: "stalled", reason });
+  expect("message" in outcome && outcome.message).toMatch(/^Id acme is in use by Connection shop\/other\. Delete /);
+  expect("message" in outcome && outcome.message).toContain(advice);
+});
+
+test("a right that is missing stalls, and the message says whom to grant it to", () => {
+  const body = JSON.stringify({ kind: "Status", message: "secrets is forbidden", reason: "Forbidden" });
+  const outcome = outcomeOfError(apiError("GET /secrets", 403, body));
+  expect(outcome).toMatchObject({ kind: "stalled", reason: "PermissionDenied" });
+  expect("message" in outcome && outcome.message).toContain("ServiceAccount of the controller");
+});
+
+test("a namespace that is going refuses everything new: that is waited out, not a missing right", () => {
+  const details = { causes: [{ reason: "NamespaceTerminating", message: "namespace shop is being terminated" }] };
+  const body = JSON.stringify({ kind: "Status", message: "forbidden", reason: "Forbidden", details });
+  expect(outcomeOfError(apiError("POST /secrets", 403, body))).toMatchObject({ kind: "retry" });
+});
+
+test("every other error is retried in silence: it says nothing about the resource", () => {
+  const told = new Set(["database_unavailable", "connection_id_in_use", "integration_key_in_use", "kube_forbidden"]);
+  for (const code of (Object.keys(ERRORS) as ErrorCode[]).filter((one) => !told.has(one))) {
+    const cause = new KeysteadError(code, "any");
+    expect(outcomeOfError(cause)).toEqual({ kind: "retry", cause });
+  }
+});
