@@ -29,9 +29,6 @@ export interface Transport {
 /** Idle time after which TCP asks whether the other side is still there. Node then asks each second and gives up after ten. */
 const TCP_KEEPALIVE_MS = 30_000;
 
-/** The API server closes a connection that was idle for 90 s. A call that is on its way just then would fail, so we are earlier. */
-const IDLE_MS = 60_000;
-
 /**
  * HTTP/1.1 with kept connections; `maxSockets` at one time for calls, one more for each open stream.
  * HTTP/2 was measured and is not faster here: docs/decisions/0001-http-transport.md.
@@ -49,7 +46,6 @@ export function createTransport(server: ServerAddress, maxSockets: number): Tran
     maxSockets,
     maxFreeSockets: maxSockets,
     scheduling: "lifo",
-    timeout: IDLE_MS,
   });
   const streamAgent = new Agent({ ...common, keepAlive: false });
   // Both agents know one destination. The name Node computes for a pool holds all certificates, again for every call.
