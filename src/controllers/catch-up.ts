@@ -6,6 +6,7 @@ import type { Rows } from "./rows.ts";
 import type { KeysteadResource } from "./targets.ts";
 
 interface CatchUpKind {
+  readonly kind: KeysteadResource["kind"];
   readonly objects: { keys(): Iterable<ObjectKey>; get(key: ObjectKey): Parsed<KeysteadResource> | undefined };
   readonly queue: WorkQueue;
 }
@@ -14,11 +15,14 @@ interface CatchUpOptions {
   /** Kinds that others refer to, each before those that refer to it. */
   readonly parents: readonly CatchUpKind[];
   readonly connections: CatchUpKind;
-  readonly rows: Rows;
-  readonly log: Log;
+  readonly rows: Pick<Rows, "prefetchConnections">;
+  readonly log: Pick<Log, "warn">;
   readonly signal: AbortSignal;
-  /** The parents have been looked at: from now on a row that appears wakes those that wait for it. */
-  parentsDone(): void;
+  /**
+   * The objects of that kind are about to get their pass: from now on the row of a parent that appears has to wake them.
+   * A parent may be late, where its first pass failed and is tried again.
+   */
+  begins(kind: KeysteadResource["kind"]): void;
 }
 
 /**
@@ -36,13 +40,13 @@ const REFILL_BELOW = 100;
  */
 export async function catchUp(options: CatchUpOptions): Promise<void> {
   const { parents, connections, rows, log, signal } = options;
-  for (const { objects, queue } of parents) {
+  for (const { kind, objects, queue } of parents) {
+    options.begins(kind);
     for (const key of objects.keys()) queue.add(key, "resync");
     await queue.whenIdle();
     if (signal.aborted) return;
   }
-  options.parentsDone();
-
+  options.begins(connections.kind);
   for (const chunk of chunksOf([...connections.objects.keys()])) {
     await connections.queue.whenBelow(REFILL_BELOW);
     if (signal.aborted) return;

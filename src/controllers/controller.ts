@@ -1,4 +1,5 @@
 import type { ObjectKey } from "../kube/object.ts";
+import type { WorkQueue } from "../kube/work-queue.ts";
 import type { Vault } from "../vault/context.ts";
 import { catchUp } from "./catch-up.ts";
 import { connectionReconciler } from "./connection.ts";
@@ -44,18 +45,18 @@ export function startController(options: ControllerOptions): Controller {
   const rows = createRows(vault);
   const writtenSecrets = new Map<string, SecretVersion>();
   const secretWatch = createSecretWatch({ ...options, references, wake });
-  let parentsKnown = false;
+  const begun = new Set<string>();
 
-  function wake(target: string): void {
+  function wake(target: string, isWanted: (kind: string) => boolean = () => true): void {
     for (const owner of references.ownersOf(target)) {
       const { kind, key } = splitTarget(owner);
-      queues.get(kind)?.add(key, "changed");
+      if (isWanted(kind)) queues.get(kind)?.add(key, "changed");
     }
   }
 
   function wakeDependents(kind: KeysteadResource["kind"], key: ObjectKey): void {
-    // Before that the catch-up brings every dependent its pass anyway, with its row loaded ahead.
-    if (parentsKnown) wake(targetKey(kind, key));
+    // Kinds that the catch-up has yet to come to get their pass from it, with their rows loaded ahead.
+    wake(targetKey(kind, key), (dependent) => begun.has(dependent));
   }
 
   const followOptions: FollowOptions = {
@@ -90,11 +91,7 @@ export function startController(options: ControllerOptions): Controller {
   const integrations = followKind("Integration", integrationReconciler(deps), followOptions);
   const connections = followKind("Connection", connectionReconciler(deps), followOptions);
   const followed = [environments, integrations, connections];
-  const queues = new Map([
-    ["Environment", environments.queue],
-    ["Integration", integrations.queue],
-    ["Connection", connections.queue],
-  ]);
+  const queues = new Map<string, WorkQueue>(followed.map(({ kind, queue }) => [kind, queue]));
 
   const ready = Promise.all(followed.map(({ objects }) => objects.synced)).then(() => secretWatch.start());
   // Disposal before the first sync rejects it, and then nobody may be waiting.
@@ -111,9 +108,7 @@ export function startController(options: ControllerOptions): Controller {
         rows,
         log,
         signal,
-        parentsDone() {
-          parentsKnown = true;
-        },
+        begins: (kind) => void begun.add(kind),
       });
     },
     async drain() {

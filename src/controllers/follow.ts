@@ -12,6 +12,7 @@ import { type Watched, watchKind } from "./watch.ts";
 
 /** One kind at work: its objects, and the queue of those that need a pass. */
 export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
+  readonly kind: R["kind"];
   readonly objects: Watched<Parsed<R>>;
   readonly queue: WorkQueue;
 }
@@ -94,6 +95,7 @@ export function followKind<R extends KeysteadResource>(
   });
 
   return {
+    kind,
     objects,
     queue,
     async [Symbol.asyncDispose]() {

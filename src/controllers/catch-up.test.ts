@@ -1,0 +1,119 @@
+import { expect, test } from "vitest";
+import { parsedConnection } from "../../test/support/parsed-resources.ts";
+import type { ObjectKey } from "../kube/object.ts";
+import { createWorkQueue } from "../kube/work-queue.ts";
+import type { Parsed } from "../resources/parse.ts";
+import { catchUp } from "./catch-up.ts";
+import type { Rows } from "./rows.ts";
+import type { KeysteadResource } from "./targets.ts";
+
+const NO_LOG = { warn: () => undefined };
+
+/** A kind whose passes are only written down. */
+function kindOf(kind: KeysteadResource["kind"], names: readonly string[], passes: string[]) {
+  const value = parsedConnection();
+  const objects = new Map<ObjectKey, Parsed<KeysteadResource>>(
+    names.map((name) => [`shop/${name}`, { ok: true, value }]),
+  );
+  const queue = createWorkQueue({
+    name: kind,
+    concurrency: 4,
+    run: (key) => {
+      passes.push(`${kind} ${key}`);
+      return Promise.resolve({ kind: "done" });
+    },
+  });
+  return { kind, objects, queue };
+}
+
+/** Rows of which only what is loaded ahead matters. */
+function rowsThat(prefetch: (count: number) => void): Pick<Rows, "prefetchConnections"> {
+  return {
+    prefetchConnections: (resources) => {
+      prefetch(resources.length);
+      return Promise.resolve();
+    },
+  };
+}
+
+function namesOf(count: number): string[] {
+  return Array.from({ length: count }, (_, index) => `c-${index}`);
+}
+
+test("parents have their pass before those that refer to them, and each kind begins before its first", async () => {
+  const passes: string[] = [];
+  const [environments, integrations] = [kindOf("Environment", ["e"], passes), kindOf("Integration", ["i"], passes)];
+  const connections = kindOf("Connection", ["c"], passes);
+  await catchUp({
+    parents: [environments, integrations],
+    connections,
+    rows: rowsThat(() => undefined),
+    log: NO_LOG,
+    signal: new AbortController().signal,
+    begins: (kind) => passes.push(`${kind} begins`),
+  });
+  await connections.queue.whenIdle();
+
+  expect(passes).toEqual([
+    "Environment begins",
+    "Environment shop/e",
+    "Integration begins",
+    "Integration shop/i",
+    "Connection begins",
+    "Connection shop/c",
+  ]);
+});
+
+test("ten thousand Connections cost ten queries, and each has one pass", async () => {
+  const passes: string[] = [];
+  const loaded: number[] = [];
+  const connections = kindOf("Connection", namesOf(10_000), passes);
+  await catchUp({
+    parents: [],
+    connections,
+    rows: rowsThat((count) => void loaded.push(count)),
+    log: NO_LOG,
+    signal: new AbortController().signal,
+    begins: () => undefined,
+  });
+  await connections.queue.whenIdle();
+
+  expect(loaded).toEqual(Array.from({ length: 10 }, () => 1_000));
+  expect(new Set(passes).size).toBe(10_000);
+  expect(passes).toHaveLength(10_000);
+});
+
+test("rows that cannot be loaded ahead leave it to each pass", async () => {
+  const passes: string[] = [];
+  const connections = kindOf("Connection", namesOf(3), passes);
+  const warnings: unknown[] = [];
+  await catchUp({
+    parents: [],
+    connections,
+    rows: { prefetchConnections: () => Promise.reject(new Error("the database is away")) },
+    log: { warn: (...line: unknown[]) => void warnings.push(line) },
+    signal: new AbortController().signal,
+    begins: () => undefined,
+  });
+  await connections.queue.whenIdle();
+
+  expect(passes).toHaveLength(3);
+  expect(warnings).toHaveLength(1);
+});
+
+test("a leader that is told to stop feeds its queues no longer", async () => {
+  const passes: string[] = [];
+  const stop = new AbortController();
+  const connections = kindOf("Connection", namesOf(3_000), passes);
+  await catchUp({
+    parents: [],
+    connections,
+    rows: rowsThat(() => stop.abort()),
+    log: NO_LOG,
+    signal: stop.signal,
+    begins: () => undefined,
+  });
+  await connections.queue.whenIdle();
+
+  expect(passes).toHaveLength(1_000);
+});
