@@ -5,6 +5,8 @@ import { matches } from "../resources/label-selector.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { type Outcome, stalled, waiting } from "./outcome.ts";
 
+type ParentDeps = Pick<ControllerDeps, "environments" | "integrations" | "rows">;
+
 /** What a Connection belongs to, both stored already. */
 export interface Parents {
   readonly kind: "parents";
@@ -15,7 +17,7 @@ export interface Parents {
 
 /** The row of the Environment that a resource belongs to, or what has to happen first. */
 export async function findEnvironment(
-  deps: ControllerDeps,
+  deps: ParentDeps,
   resource: {
     readonly kind: string;
     readonly metadata: { readonly namespace: string };
@@ -42,7 +44,7 @@ export async function findEnvironment(
 }
 
 /** Environment and Integration of a Connection, or the outcome that says which is missing or does not let it in. */
-export async function findParents(deps: ControllerDeps, connection: Connection): Promise<Parents | Outcome> {
+export async function findParents(deps: ParentDeps, connection: Connection): Promise<Parents | Outcome> {
   const environment = await findEnvironment(deps, connection);
   if (environment.kind !== "environment") return environment;
 

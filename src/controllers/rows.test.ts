@@ -1,0 +1,81 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { parsedConnection, parsedEnvironment, parsedIntegration } from "../../test/support/parsed-resources.ts";
+import {
+  createTestVault,
+  desiredConnection,
+  idsOf,
+  type Parents,
+  storeParents,
+  type TestVault,
+} from "../../test/support/vault.ts";
+import { Secret } from "../crypto/secret.ts";
+import { openDatabase } from "../db/database.ts";
+import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
+import { storeConnection } from "../vault/store-connection.ts";
+import { createRows } from "./rows.ts";
+
+const FINALIZED = { finalizers: ["keystead.dev/finalizer"] };
+let context: TestVault;
+let parents: Parents;
+
+beforeAll(async () => {
+  context = await createTestVault();
+  parents = await storeParents(context.vault);
+});
+afterAll(() => context[Symbol.asyncDispose]());
+
+test("the row of a resource is found by its uid", async () => {
+  const rows = createRows(context.vault);
+  const environment = parsedEnvironment("production", {}, { ...FINALIZED, uid: parents.environment.owner.uid });
+  const integration = parsedIntegration("github", {}, { ...FINALIZED, uid: parents.integration.owner.uid });
+
+  expect((await rows.environment(environment))?.id).toBe(parents.environmentId);
+  expect((await rows.integration(integration))?.id).toBe(parents.integrationId);
+  expect(await rows.environmentId(environment)).toBe(parents.environmentId);
+  expect(await rows.integrationId(integration)).toBe(parents.integrationId);
+  expect(await rows.connection(parsedConnection("never-stored", {}, FINALIZED))).toBeUndefined();
+});
+
+test("a resource without our finalizer has no row, so the database is not asked", async () => {
+  const url = new Secret("postgres://keystead@127.0.0.1:1/nowhere");
+  await using database = openDatabase({ url, applicationName: "keystead-test" });
+  const rows = createRows({ ...context.vault, database });
+
+  expect(await rows.connection(parsedConnection())).toBeUndefined();
+  expect(await rows.environmentId(parsedEnvironment())).toBeUndefined();
+  await rows.prefetchConnections([parsedConnection()]);
+});
+
+test("an id is known from the moment it is learnt, and only the first time is news", async () => {
+  const rows = createRows(context.vault);
+  const environment = parsedEnvironment("new", {}, { uid: "5d3f2c1a-0000-4000-8000-000000000001" });
+  expect(rows.learn(environment.metadata.uid, "id-1")).toBe(true);
+  expect(rows.learn(environment.metadata.uid, "id-1")).toBe(false);
+  expect(await rows.environmentId(environment)).toBe("id-1");
+
+  rows.forget(environment.metadata.uid);
+  expect(await rows.environmentId(environment)).toBeUndefined();
+});
+
+test("a row that was loaded ahead is handed out once, and read anew after that", async () => {
+  const rows = createRows(context.vault);
+  const desired = desiredConnection(idsOf(parents), { connectionId: "ahead" });
+  const { id } = await storeConnection(context.vault, desired);
+  const resource = parsedConnection("ahead", {}, { ...FINALIZED, uid: desired.owner.uid });
+  await rows.prefetchConnections([resource]);
+  await softDeleteConnection(context.vault, desired.owner.uid, { kind: "system", name: "test" });
+
+  expect((await rows.connection(resource))?.id, "as it was when it was loaded").toBe(id);
+  expect(await rows.connection(resource)).toBeUndefined();
+});
+
+test("that there is no row is loaded ahead as well, and forgotten with its resource", async () => {
+  const rows = createRows(context.vault);
+  const desired = desiredConnection(idsOf(parents), { connectionId: "absent" });
+  const resource = parsedConnection("absent", {}, { ...FINALIZED, uid: desired.owner.uid });
+  await rows.prefetchConnections([resource]);
+  const { id } = await storeConnection(context.vault, desired);
+  rows.forget(desired.owner.uid);
+
+  expect((await rows.connection(resource))?.id).toBe(id);
+});
