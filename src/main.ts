@@ -52,7 +52,8 @@ async function main(argv: readonly string[]): Promise<number> {
     case "api":
       return await serveRoles([command]);
     case "run":
-      return await serveRoles(["controller", "api"]);
+      // The API first: it serves what is stored, whether or not the API server answers.
+      return await serveRoles(["api", "controller"]);
     case "migrate":
       return await migrateDatabase(values.check === true);
     case "crds":

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config.ts";
 import { startController } from "./controllers/controller.ts";
 import { asKeysteadError } from "./errors.ts";
@@ -6,7 +7,6 @@ import { createEventRecorder } from "./kube/event-recorder.ts";
 import { loadIdentity } from "./kube/identity.ts";
 import { campaign } from "./kube/leader-election.ts";
 import type { KubeObject } from "./kube/object.ts";
-import { pauseFor } from "./kube/pause.ts";
 import { NAMESPACE, resourcePath } from "./kube/resource-path.ts";
 import type { Part, Process } from "./serve.ts";
 import { createControllerMetrics } from "./telemetry/controller-metrics.ts";
@@ -25,8 +25,11 @@ const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "conn
 /** Pause between two attempts to learn the cluster's uid at the start. */
 const CLUSTER_RETRY_MS = 2_000;
 
-/** Watches from the start, and reconciles once this process holds the Lease. Losing the Lease rejects `ended`. */
-export async function startControllerPart(shared: Process, host: string): Promise<Part> {
+/**
+ * Watches from the start, and reconciles once this process holds the Lease. Losing the Lease rejects `ended`. Undefined when
+ * the process is to end before the API server has answered.
+ */
+export async function startControllerPart(shared: Process, host: string): Promise<Part | undefined> {
   const { log, registry, vault, signal, config } = shared;
   const { controller: settings } = loadConfig(process.env, ["controller"]);
   const identity = await loadIdentity({ kubeconfig: settings.kubeconfig, env: process.env });
@@ -41,6 +44,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
     }),
   );
   const cluster = await clusterUid(client, log, signal);
+  if (cluster === undefined) return undefined;
   log.info({ server, cluster }, "the API server answers");
   // A restarted process is somebody else, also where the host name stays.
   const instance = `${host}_${process.pid}_${Date.now().toString(36)}`;
@@ -70,7 +74,8 @@ export async function startControllerPart(shared: Process, host: string): Promis
   const lead = async (_fence: number, reign: AbortSignal): Promise<void> => {
     const done = controller.work(reign).then(() => log.info("caught up with what was there at the start"));
     await Promise.race([untilAborted(reign), done.then(() => untilAborted(reign))]);
-    await controller.drain();
+    // Whoever lost the lease may have a successor in a moment: its passes are broken off, not waited for.
+    await controller.drain(stop.signal.aborted ? undefined : 0);
   };
   const lease = `${config.installation.release}-controller`;
   metrics.leading(lease, false);
@@ -101,19 +106,21 @@ export async function startControllerPart(shared: Process, host: string): Promis
   };
 }
 
-/** Waits for the API server as long as it takes, and says so. */
-async function clusterUid(client: KubeClient, log: Log, signal: AbortSignal): Promise<string> {
-  for (;;) {
+/** Waits for the API server as long as it takes, and says so. Undefined when the process is to end before. */
+async function clusterUid(client: KubeClient, log: Log, signal: AbortSignal): Promise<string | undefined> {
+  while (!signal.aborted) {
     try {
       const path = resourcePath(NAMESPACE, { name: CLUSTER_NAMESPACE });
       return (await client.request<KubeObject>({ method: "GET", path, signal })).metadata.uid;
     } catch (thrown) {
       const error = asKeysteadError(thrown);
       if (!error.retryable) throw error;
+      if (signal.aborted) break;
       log.warn({ error }, "the API server does not answer yet; trying again");
-      await pauseFor(CLUSTER_RETRY_MS, signal);
+      await delay(CLUSTER_RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
+  return undefined;
 }
 
 function untilAborted(signal: AbortSignal): Promise<void> {

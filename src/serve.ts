@@ -81,6 +81,7 @@ export async function serve(roles: readonly Role[], signal: AbortSignal): Promis
   running.use(watchDatabase({ ping: () => database.ping(), readiness, log }));
   for (const role of roles) {
     const part = role === "api" ? await startApi(shared) : await startController(shared);
+    if (!part) return;
     running.use(part);
     parts.push(part);
   }
@@ -95,7 +96,7 @@ async function startApi(shared: Process): Promise<Part> {
   return startApiPart(shared);
 }
 
-async function startController(shared: Process): Promise<Part> {
+async function startController(shared: Process): Promise<Part | undefined> {
   const { startControllerPart } = await import("./serve-controller.ts");
   return startControllerPart(shared, hostname());
 }

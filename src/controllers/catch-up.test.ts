@@ -27,12 +27,13 @@ function kindOf(kind: KeysteadResource["kind"], names: readonly string[], passes
 }
 
 /** Rows of which only what is loaded ahead matters. */
-function rowsThat(prefetch: (count: number) => void): Pick<Rows, "prefetchConnections"> {
+function rowsThat(prefetch: (count: number) => void): Pick<Rows, "prefetchConnections" | "dropPrefetched"> {
   return {
     prefetchConnections: (resources) => {
       prefetch(resources.length);
       return Promise.resolve();
     },
+    dropPrefetched: () => undefined,
   };
 }
 
@@ -90,7 +91,10 @@ test("rows that cannot be loaded ahead leave it to each pass", async () => {
   await catchUp({
     parents: [],
     connections,
-    rows: { prefetchConnections: () => Promise.reject(new Error("the database is away")) },
+    rows: {
+      ...rowsThat(() => undefined),
+      prefetchConnections: () => Promise.reject(new Error("the database is away")),
+    },
     log: { warn: (...line: unknown[]) => void warnings.push(line) },
     signal: new AbortController().signal,
     begins: () => undefined,

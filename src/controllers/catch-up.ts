@@ -15,7 +15,7 @@ interface CatchUpOptions {
   /** Kinds that others refer to, each before those that refer to it. */
   readonly parents: readonly CatchUpKind[];
   readonly connections: CatchUpKind;
-  readonly rows: Pick<Rows, "prefetchConnections">;
+  readonly rows: Pick<Rows, "prefetchConnections" | "dropPrefetched">;
   readonly log: Pick<Log, "warn">;
   readonly signal: AbortSignal;
   /**
@@ -58,6 +58,8 @@ export async function catchUp(options: CatchUpOptions): Promise<void> {
     }
     for (const key of chunk) connections.queue.add(key, "resync");
   }
+  await connections.queue.whenIdle();
+  rows.dropPrefetched();
 }
 
 function* chunksOf(keys: readonly ObjectKey[]): Generator<readonly ObjectKey[]> {

@@ -1,4 +1,3 @@
-import { addFinalizer } from "../kube/finalizer.ts";
 import { type Connection, connectionIdOf, parseConnection } from "../resources/connection.ts";
 import { credentialOf } from "../resources/credentials.ts";
 import {
@@ -10,12 +9,12 @@ import {
 import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
 import { storeConnection } from "../vault/store-connection.ts";
 import { assembleCredentials, type CredentialsIntegration, refuseMismatch } from "./credentials.ts";
+import { claim } from "./claim.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { instantOf } from "./instant.ts";
 import { CONNECTION } from "../resources/kinds.ts";
-import { FINALIZER } from "./metadata-names.ts";
-import { type Outcome, settled, stalled } from "./outcome.ts";
+import { gone, type Outcome, settled, stalled } from "./outcome.ts";
 import { findParents, type Parents } from "./parents.ts";
 import { release } from "./release.ts";
 import type { Reconciler } from "./runner.ts";
@@ -60,16 +59,17 @@ async function reconcileConnection(deps: ControllerDeps, connection: Connection,
         sources,
       }),
       digestsOf: (row) => connectionDigestsOf(deps.vault, row.environmentId, row),
-      isSettled: isSettledConnection,
+      isSettled: (stored, digests, sources) =>
+        stored.environmentId === parents.environmentId &&
+        stored.integrationId === parents.integrationId &&
+        isSettledConnection(stored, digests, sources),
     },
     calls,
   );
   if (decision.kind === "keep") return outcomeOf(decision.state);
   if (decision.kind !== "write") return decision;
 
-  if (!connection.metadata.finalizers.includes(FINALIZER)) {
-    await addFinalizer(deps.client, CONNECTION, connection, FINALIZER, calls);
-  }
+  if (!(await claim(deps.client, CONNECTION, connection, calls))) return gone();
   return outcomeOf(await storeConnection(deps.vault, decision.row));
 }
 
@@ -94,7 +94,7 @@ function declare(
     environmentId: parents.environmentId,
     integrationId: parents.integrationId,
     connectionId: connectionIdOf(connection),
-    ...(state && { expectedRevision: state.revision }),
+    expectedRevision: state?.revision ?? 0,
     // The app id comes from the Integration and is part of the credential, so a new one has to look like an edit.
     declaration: { credentials: spec.credentials, appId: spec.credentials?.app && parents.integration.spec.appId },
     config: spec.config ?? {},

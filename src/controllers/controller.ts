@@ -33,7 +33,7 @@ export interface Controller extends AsyncDisposable {
    */
   work(signal: AbortSignal): Promise<void>;
   /** Lets the passes that run come to an end and begins no other. */
-  drain(): Promise<void>;
+  drain(deadlineMs?: number): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
   unhealthy(now: number): string | undefined;
 }
@@ -111,8 +111,8 @@ export function startController(options: ControllerOptions): Controller {
         begins: (kind) => void begun.add(kind),
       });
     },
-    async drain() {
-      await Promise.all(followed.map(({ queue }) => queue.drain()));
+    async drain(deadlineMs) {
+      await Promise.all(followed.map(({ queue }) => queue.drain(deadlineMs)));
     },
     unhealthy(now) {
       const reasons = [...followed.map(({ objects }) => objects.unhealthy(now)), secretWatch.unhealthy(now)];

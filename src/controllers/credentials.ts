@@ -13,6 +13,12 @@ export interface CredentialsIntegration {
 /** Refuses credentials that the integration cannot use; the same rule holds for connections made over the API. */
 export function refuseMismatch(credential: Credential, integration: CredentialsIntegration): Outcome | undefined {
   const type = CREDENTIALS_TYPE[credential.kind];
+  if (credential.kind === "app" && type === integration.authMode && integration.appId === undefined) {
+    return stalled(
+      "AppIdMissing",
+      `Integration ${integration.name} has no spec.appId, and an installation is nothing without its app. Set it there.`,
+    );
+  }
   if (type === integration.authMode) return undefined;
   return stalled(
     "CredentialsMismatch",

@@ -4,7 +4,7 @@ import type { Integration } from "../resources/integration.ts";
 import { secretNamesOf } from "../resources/secret-refs.ts";
 import { sameSources, type SecretSource } from "../vault/owner.ts";
 import type { CallOptions } from "./deps.ts";
-import type { Outcome } from "./outcome.ts";
+import { type Outcome, withNothingStored } from "./outcome.ts";
 import type { SecretTaker } from "./secret-value.ts";
 import type { Secrets } from "./secrets.ts";
 import { knownSources, readSources } from "./sources.ts";
@@ -49,7 +49,10 @@ export async function decide<Row, Digests extends { readonly declaration: string
   }
 
   const read = await readSources(secrets, namespace, names, calls);
-  if (read.kind !== "read") return read;
+  // What was never stored is not served either, whatever the status says.
+  if (read.kind !== "read") return state ? read : withNothingStored(read);
   const row = desire.row(read.take, read.sources);
-  return read.take.problem ?? { kind: "write", row };
+  const { problem } = read.take;
+  if (problem) return state ? problem : withNothingStored(problem);
+  return { kind: "write", row };
 }

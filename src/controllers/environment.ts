@@ -1,5 +1,4 @@
 import { Secret } from "../crypto/secret.ts";
-import { addFinalizer } from "../kube/finalizer.ts";
 import { keyOf } from "../kube/object.ts";
 import { parseDuration } from "../resources/duration.ts";
 import { type Environment, parseEnvironment } from "../resources/environment.ts";
@@ -13,13 +12,14 @@ import {
 } from "../vault/environment.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
+import { claim } from "./claim.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { deleteSecretsOf, keepSecret } from "./environment-secret.ts";
 import { instantOf } from "./instant.ts";
 import { ENVIRONMENT } from "../resources/kinds.ts";
-import { FINALIZER, ROTATE_SECRET_KEY } from "./metadata-names.ts";
-import { type Outcome, settled } from "./outcome.ts";
+import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
+import { gone, type Outcome, settled } from "./outcome.ts";
 import { release } from "./release.ts";
 import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
@@ -52,12 +52,12 @@ async function reconcileEnvironment(
       state,
       row: (take, sources): DesiredEnvironment => ({
         owner: ownerOf(deps, environment.metadata),
-        retentionSeconds: parseDuration(environment.spec.retention) / 1_000,
+        retentionSeconds: Math.ceil(parseDuration(environment.spec.retention) / 1_000),
         variables: take ? variablesOf(environment, take) : "unchanged",
         declaration: { variables: environment.spec.variables },
         sources,
         rotationToken: environment.metadata.annotations[ROTATE_SECRET_KEY],
-        ...(state && { expectedRevision: state.revision }),
+        expectedRevision: state?.revision ?? 0,
       }),
       digestsOf: (row) => environmentDigestsOf(deps.vault, state?.id ?? "", row),
       isSettled: isSettledEnvironment,
@@ -67,9 +67,7 @@ async function reconcileEnvironment(
   if (decision.kind === "keep") return await publish(deps, environment, decision.state, calls);
   if (decision.kind !== "write") return decision;
 
-  if (!environment.metadata.finalizers.includes(FINALIZER)) {
-    await addFinalizer(deps.client, ENVIRONMENT, environment, FINALIZER, calls);
-  }
+  if (!(await claim(deps.client, ENVIRONMENT, environment, calls))) return gone();
   return await publish(deps, environment, await storeEnvironment(deps.vault, decision.row), calls);
 }
 
@@ -98,7 +96,8 @@ async function publish(
   state: EnvironmentState | StoredEnvironment,
   calls: CallOptions,
 ): Promise<Outcome> {
-  if (deps.rows.learn(environment.metadata.uid, state.id)) deps.wakeDependents("Environment", keyOf(environment));
+  if (deps.rows.learn(environment.metadata.uid, { id: state.id, environmentId: state.id }))
+    deps.wakeDependents("Environment", keyOf(environment));
   const refused = await keepSecret(deps, environment, state, calls);
   if (refused) return refused;
   return settled("The environment is stored and its keys are in its Secret.", {

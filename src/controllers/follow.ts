@@ -82,7 +82,7 @@ export function followKind<R extends KeysteadResource>(
         runner.statusSeen(key, now.value.status);
         if (initial) return;
         if (!before || asksForPass(before.value, now.value)) queue.add(key, "changed");
-        if (concernsDependents(before?.value, now.value)) options.wakeDependents(kind, key);
+        if (concernsDependents(kind, before?.value, now.value)) options.wakeDependents(kind, key);
       },
       deleted(key, last) {
         refer(key, last, undefined);

@@ -1,4 +1,3 @@
-import { addFinalizer } from "../kube/finalizer.ts";
 import { keyOf } from "../kube/object.ts";
 import { type Integration, parseIntegration } from "../resources/integration.ts";
 import {
@@ -9,11 +8,11 @@ import {
 } from "../vault/integration.ts";
 import { softDeleteIntegration } from "../vault/soft-delete-integration.ts";
 import { storeIntegration } from "../vault/store-integration.ts";
+import { claim } from "./claim.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { INTEGRATION } from "../resources/kinds.ts";
-import { FINALIZER } from "./metadata-names.ts";
-import { type Outcome, settled } from "./outcome.ts";
+import { gone, type Outcome, settled } from "./outcome.ts";
 import { findEnvironment } from "./parents.ts";
 import { release } from "./release.ts";
 import type { Reconciler } from "./runner.ts";
@@ -61,9 +60,7 @@ async function reconcileIntegration(
   if (decision.kind === "keep") return outcomeOf(deps, integration, decision.state);
   if (decision.kind !== "write") return decision;
 
-  if (!integration.metadata.finalizers.includes(FINALIZER)) {
-    await addFinalizer(deps.client, INTEGRATION, integration, FINALIZER, calls);
-  }
+  if (!(await claim(deps.client, INTEGRATION, integration, calls))) return gone();
   return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
 }
 
@@ -89,7 +86,7 @@ function declare(
     environmentId,
     uniqueKey: name,
     provider: provider ?? name,
-    ...(state && { expectedRevision: state.revision }),
+    expectedRevision: state?.revision ?? 0,
     declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
     settings: { auth, scopes: scopes ?? [] },
   };
@@ -114,6 +111,6 @@ function assembleClient(integration: Integration, take: SecretTaker): NonNullabl
 }
 
 function outcomeOf(deps: ControllerDeps, integration: Integration, state: IntegrationState): Outcome {
-  if (deps.rows.learn(integration.metadata.uid, state.id)) deps.wakeDependents("Integration", keyOf(integration));
+  if (deps.rows.learn(integration.metadata.uid, state)) deps.wakeDependents("Integration", keyOf(integration));
   return settled("The integration is stored; connections can be made with it.", { integrationId: state.id });
 }

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ERRORS, type ErrorCode, KeysteadError } from "../errors.ts";
 import { apiError } from "../kube/api-error.ts";
-import { outcomeOfError } from "./outcome.ts";
+import { outcomeOfError, toldRetry } from "./outcome.ts";
 
 test("a database that is away is told to the owner of the resource, without how it is away", () => {
   const outcome = outcomeOfError(new KeysteadError("database_unavailable", "connect ECONNREFUSED 10.0.0.7:5432"));
@@ -32,10 +32,36 @@ test("a namespace that is going refuses everything new: that is waited out, not 
   expect(outcomeOfError(apiError("POST /secrets", 403, body))).toMatchObject({ kind: "retry" });
 });
 
-test("every other error is retried in silence: it says nothing about the resource", () => {
-  const told = new Set(["database_unavailable", "connection_id_in_use", "integration_key_in_use", "kube_forbidden"]);
-  for (const code of (Object.keys(ERRORS) as ErrorCode[]).filter((one) => !told.has(one))) {
+test.each([
+  { code: "environment_gone", reason: "EnvironmentNotReady" },
+  { code: "integration_gone", reason: "IntegrationNotReady" },
+] as const)("$code means that the resource waits for a parent, with nothing stored of it", ({ code, reason }) => {
+  const outcome = outcomeOfError(new KeysteadError(code, "any"));
+  expect(outcome).toMatchObject({ kind: "waiting", reason, nothingStored: true });
+});
+
+test("every other error is retried when that can help, and told when it cannot", () => {
+  const ownReason = new Set([
+    "database_unavailable",
+    "connection_id_in_use",
+    "integration_key_in_use",
+    "kube_forbidden",
+  ]);
+  const waits = new Set(["environment_gone", "integration_gone"]);
+  const movedOn = new Set(["kube_already_exists", "kube_not_found"]);
+  for (const code of (Object.keys(ERRORS) as ErrorCode[]).filter((one) => !ownReason.has(one) && !waits.has(one))) {
     const cause = new KeysteadError(code, "any");
-    expect(outcomeOfError(cause)).toEqual({ kind: "retry", cause });
+    const expected =
+      cause.retryable || movedOn.has(code) ? { kind: "retry", cause } : { kind: "stalled", reason: "Failed" };
+    expect(outcomeOfError(cause), code).toMatchObject(expected);
   }
+});
+
+test("a retry that goes on failing is told, in the words of its cause", () => {
+  const outcome = outcomeOfError(new KeysteadError("database_timeout", "the statement took too long"));
+  expect(toldRetry(outcome)).toMatchObject({
+    kind: "retry",
+    reason: "ProgressingWithRetry",
+    message: "The statement took too long. This is tried again by itself.",
+  });
 });

@@ -1,4 +1,4 @@
-import type { KeysteadError } from "../errors.ts";
+import type { ErrorCode, KeysteadError } from "../errors.ts";
 import { isNamespaceTerminating } from "../kube/api-error.ts";
 import type { Reason } from "../resources/reasons.ts";
 
@@ -15,7 +15,13 @@ export type Outcome =
   /** `spec.suspend` is set: nothing was looked at or changed. */
   | { readonly kind: "suspended" }
   /** Something it refers to is not there yet; its appearance starts the next pass. */
-  | { readonly kind: "waiting"; readonly reason: Reason; readonly message: string }
+  | {
+      readonly kind: "waiting";
+      readonly reason: Reason;
+      readonly message: string;
+      /** Nothing is stored for the resource, so that a `Ready` it had is over whatever the reason says. */
+      readonly nothingStored?: boolean;
+    }
   /** Only an edit or a person helps. */
   | { readonly kind: "stalled"; readonly reason: Reason; readonly message: string }
   /** Temporary trouble, tried again with back-off. `reason` and `message` are there where its owner should read of it. */
@@ -27,11 +33,17 @@ export const settled = (message: string, fields: StatusFields): Outcome => ({ ki
 export const suspended = (): Outcome => ({ kind: "suspended" });
 export const waiting = (reason: Reason, message: string): Outcome => ({ kind: "waiting", reason, message });
 export const stalled = (reason: Reason, message: string): Outcome => ({ kind: "stalled", reason, message });
+/** The same outcome of a resource for which nothing is stored. */
+export const withNothingStored = (outcome: Outcome): Outcome =>
+  outcome.kind === "waiting" ? { ...outcome, nothingStored: true } : outcome;
 export const gone = (): Outcome => ({ kind: "gone" });
 
+/** Answers to a write that was decided on an older state of the world: the next pass decides on the new one. */
+const MOVED_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["kube_already_exists", "kube_not_found"]);
+
 /**
- * What a failed pass means for the resource. Errors that say nothing about the resource itself (API server busy, a row
- * that changed meanwhile, a namespace on its way out) are retried without a word in its status.
+ * What a failed pass means for the resource. Errors that pass by themselves (API server busy, a row that changed
+ * meanwhile, a namespace on its way out) are retried, at first without a word in its status.
  */
 export function outcomeOfError(error: KeysteadError): Outcome {
   const { code, message } = error;
@@ -54,7 +66,27 @@ export function outcomeOfError(error: KeysteadError): Outcome {
   if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
     return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
   }
+  if (code === "environment_gone") {
+    return withNothingStored(
+      waiting("EnvironmentNotReady", "The Environment was deleted meanwhile. This goes on when it is stored anew."),
+    );
+  }
+  if (code === "integration_gone") {
+    return withNothingStored(
+      waiting("IntegrationNotReady", "The Integration was deleted meanwhile. This goes on when it is stored anew."),
+    );
+  }
+  if (!error.retryable && !MOVED_ON.has(code) && !isNamespaceTerminating(error)) {
+    return stalled("Failed", `${capitalized(message)}. See docs/errors.md for ${code}; what is stored stays as it is.`);
+  }
   return { kind: "retry", cause: error };
+}
+
+/** A retry that has failed so often that the owner of the resource should know why nothing happens. */
+export function toldRetry(outcome: Outcome): Outcome {
+  if (outcome.kind !== "retry" || outcome.reason !== undefined) return outcome;
+  const message = `${capitalized(outcome.cause.message)}. This is tried again by itself.`;
+  return { ...outcome, reason: "ProgressingWithRetry", message };
 }
 
 /** Error messages begin as part of a line, conditions are sentences. */

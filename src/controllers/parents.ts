@@ -3,7 +3,7 @@ import type { Connection } from "../resources/connection.ts";
 import type { Integration } from "../resources/integration.ts";
 import { matches } from "../resources/label-selector.ts";
 import type { ControllerDeps } from "./deps.ts";
-import { type Outcome, stalled, waiting } from "./outcome.ts";
+import { type Outcome, stalled, waiting, withNothingStored } from "./outcome.ts";
 
 type ParentDeps = Pick<ControllerDeps, "environments" | "integrations" | "rows">;
 
@@ -57,12 +57,13 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
       `Integration ${name} does not exist in namespace ${namespace}. Create it; this Connection goes on by itself.`,
     );
   }
-  const integrationId = await deps.rows.integrationId(found.value);
+  const integrationId = await deps.rows.integrationId(found.value, environment.id);
   if (!found.ok || integrationId === undefined) {
-    return waiting(
+    const outcome = waiting(
       "IntegrationNotReady",
       `Integration ${name} is not stored yet. Its own status says what it waits for.`,
     );
+    return integrationId === undefined ? withNothingStored(outcome) : outcome;
   }
   const refused = refuseIntegration(found.value, connection);
   return refused ?? { kind: "parents", environmentId: environment.id, integrationId, integration: found.value };

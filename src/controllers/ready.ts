@@ -23,6 +23,7 @@ export function conditionsOf(outcome: Outcome, ready: Condition | undefined): re
         },
       ];
     case "waiting":
+      return explained(outcome.reason, outcome.message, ready, outcome.nothingStored);
     case "stalled":
       return explained(outcome.reason, outcome.message, ready);
     case "retry":
@@ -32,11 +33,16 @@ export function conditionsOf(outcome: Outcome, ready: Condition | undefined): re
   }
 }
 
-function explained(reason: Reason, message: string, ready: Condition | undefined): readonly WantedCondition[] {
+function explained(
+  reason: Reason,
+  message: string,
+  ready: Condition | undefined,
+  nothingStored = false,
+): readonly WantedCondition[] {
   const kind: { ready: string; beside?: "Reconciling" | "Stalled" } = REASONS[reason];
+  const fate = kind.ready === "kept" && nothingStored ? "lost" : kind.ready;
   const beside = kind.beside ? [{ type: kind.beside, status: "True" as const, reason, message }] : [];
-  if (kind.ready === "kept" && ready?.status === "True") return [ready, ...beside];
-  const isFalse =
-    kind.ready === "False" || (kind.ready === "lost" && ready !== undefined && ready.status !== "Unknown");
+  if (fate === "kept" && ready?.status === "True") return [ready, ...beside];
+  const isFalse = fate === "False" || (fate === "lost" && ready !== undefined && ready.status !== "Unknown");
   return [{ type: "Ready", status: isFalse ? "False" : "Unknown", reason, message }, ...beside];
 }

@@ -32,7 +32,8 @@ test("the row of a resource is found by its uid", async () => {
   expect((await rows.environment(environment))?.id).toBe(parents.environmentId);
   expect((await rows.integration(integration))?.id).toBe(parents.integrationId);
   expect(await rows.environmentId(environment)).toBe(parents.environmentId);
-  expect(await rows.integrationId(integration)).toBe(parents.integrationId);
+  expect(await rows.integrationId(integration, parents.environmentId)).toBe(parents.integrationId);
+  expect(await rows.integrationId(integration, "another"), "its row went with its former environment").toBeUndefined();
   expect(await rows.connection(parsedConnection("never-stored", {}, FINALIZED))).toBeUndefined();
 });
 
@@ -49,8 +50,9 @@ test("a resource without our finalizer has no row, so the database is not asked"
 test("an id is known from the moment it is learnt, and only the first time is news", async () => {
   const rows = createRows(context.vault);
   const environment = parsedEnvironment("new", {}, { uid: "5d3f2c1a-0000-4000-8000-000000000001" });
-  expect(rows.learn(environment.metadata.uid, "id-1")).toBe(true);
-  expect(rows.learn(environment.metadata.uid, "id-1")).toBe(false);
+  const row = { id: "id-1", environmentId: "id-1" };
+  expect(rows.learn(environment.metadata.uid, row)).toBe(true);
+  expect(rows.learn(environment.metadata.uid, row)).toBe(false);
   expect(await rows.environmentId(environment)).toBe("id-1");
 
   rows.forget(environment.metadata.uid);
@@ -76,6 +78,32 @@ test("that there is no row is loaded ahead as well, and forgotten with its resou
   await rows.prefetchConnections([resource]);
   const { id } = await storeConnection(context.vault, desired);
   rows.forget(desired.owner.uid);
+
+  expect((await rows.connection(resource))?.id).toBe(id);
+});
+
+test("what was loaded ahead is not believed any more once a parent was released", async () => {
+  const rows = createRows(context.vault);
+  const desired = desiredConnection(idsOf(parents), { connectionId: "orphan" });
+  await storeConnection(context.vault, desired);
+  const resource = parsedConnection("orphan", {}, { ...FINALIZED, uid: desired.owner.uid });
+  rows.learn("uid-of-the-parent", { id: "id", environmentId: "id" });
+  await rows.prefetchConnections([resource]);
+  await softDeleteConnection(context.vault, desired.owner.uid, { kind: "system", name: "test" });
+  rows.forget("uid-of-the-parent");
+
+  expect(await rows.connection(resource)).toBeUndefined();
+});
+
+test("what nobody asked for is dropped with the load after the next", async () => {
+  const rows = createRows(context.vault);
+  const desired = desiredConnection(idsOf(parents), { connectionId: "suspended" });
+  const resource = parsedConnection("suspended", {}, { ...FINALIZED, uid: desired.owner.uid });
+  await rows.prefetchConnections([resource]);
+  const { id } = await storeConnection(context.vault, desired);
+  const other = parsedConnection("other", {}, { ...FINALIZED, uid: "5d3f2c1a-0000-4000-8000-000000000002" });
+  await rows.prefetchConnections([other]);
+  await rows.prefetchConnections([other]);
 
   expect((await rows.connection(resource))?.id).toBe(id);
 });

@@ -8,10 +8,11 @@ import type { ResourceKind } from "../kube/resource-path.ts";
 import { patchStatus } from "../kube/status.ts";
 import type { Requeue, WorkTurn } from "../kube/work-queue.ts";
 import type { Parsed, Resource } from "../resources/parse.ts";
+import type { Reason } from "../resources/reasons.ts";
 import type { ReconcileMetrics } from "../telemetry/controller-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CallOptions } from "./deps.ts";
-import { gone, type Outcome, outcomeOfError, stalled, suspended } from "./outcome.ts";
+import { gone, type Outcome, outcomeOfError, stalled, suspended, toldRetry } from "./outcome.ts";
 import { noticeOf, recordEvent } from "./notice.ts";
 import { type ResourceStatus, statusAfter } from "./status.ts";
 
@@ -42,6 +43,13 @@ const QUIET_WAIT_MS = 1_000;
 
 /** A stalled resource is looked at again in case what was in its way went without an event, such as a row of the API. */
 const SLOW_RETRY_MS = 300_000;
+
+/** The same where a name may become free at any moment: a rename in one apply then takes seconds. */
+const IN_USE_RETRY_MS = 10_000;
+const IN_USE: ReadonlySet<Reason> = new Set<Reason>(["ConnectionIdInUse", "IntegrationKeyInUse"]);
+
+/** Failures in a row after which a retry is told in the status: about a second of back-off. */
+const FAILURES_UNTOLD = 6;
 
 export interface Runner {
   /** One pass over a resource, for the work queue. Never throws. */
@@ -97,14 +105,19 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
     }
   }
 
-  async function passAndReport(key: ObjectKey, calls: CallOptions): Promise<{ outcome: Outcome; requeue: Requeue }> {
+  async function passAndReport(
+    key: ObjectKey,
+    calls: CallOptions,
+    failures: number,
+  ): Promise<{ outcome: Outcome; requeue: Requeue }> {
     const found = reconciler.get(key);
     if (!found) {
       quietSince.delete(key);
       written.delete(key);
       return { outcome: gone(), requeue: { kind: "done" } };
     }
-    const outcome = await pass(found, calls);
+    const ended = await pass(found, calls);
+    const outcome = failures < FAILURES_UNTOLD ? ended : toldRetry(ended);
     const quietMs = outcome.kind === "waiting" && !found.value.status.conditions ? quietFor(key) : 0;
     if (quietMs > 0) return { outcome, requeue: { kind: "after", ms: quietMs } };
     quietSince.delete(key);
@@ -129,11 +142,9 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
   return {
     async run(key, signal, turn) {
       const finished = deps.metrics.started();
-      const { outcome, requeue } = await passAndReport(key, {
-        signal,
-        // What somebody waits for passes the calls of a catch-up.
-        priority: turn.priority === "changed" ? "urgent" : "normal",
-      });
+      // What somebody waits for passes the calls of a catch-up.
+      const calls = { signal, priority: turn.priority === "changed" ? "urgent" : "normal" } as const;
+      const { outcome, requeue } = await passAndReport(key, calls, turn.failures);
       // A namespace on its way out refuses whatever is made in it; the deletion of the resource follows.
       if (outcome.kind === "retry" && !isNamespaceTerminating(outcome.cause)) {
         deps.log.warn({ error: outcome.cause, kind: reconciler.kind.kind, key }, "A pass failed and is tried again");
@@ -156,8 +167,11 @@ function requeueOf(outcome: Outcome): Requeue {
       return { kind: "done" };
     case "waiting":
     case "stalled":
-      // Subtracting the jitter keeps the promise of five minutes.
-      return { kind: "after", ms: SLOW_RETRY_MS * (1 - Math.random() / 5) };
+      // Subtracting the jitter keeps the promise.
+      return {
+        kind: "after",
+        ms: (IN_USE.has(outcome.reason) ? IN_USE_RETRY_MS : SLOW_RETRY_MS) * (1 - Math.random() / 5),
+      };
     case "retry":
       return { kind: "backoff" };
   }

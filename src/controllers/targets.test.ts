@@ -55,10 +55,15 @@ test("a pass follows when our finalizer was taken off by somebody else", () => {
 test.each([
   { change: "its first appearance", before: undefined, now: {}, concerns: true },
   { change: "our own status", before: {}, now: { resourceVersion: "2" }, concerns: false },
-  { change: "an edit", before: {}, now: { generation: 2 }, concerns: true },
+  { change: "an edit, of which nothing is theirs", before: {}, now: { generation: 2 }, concerns: false },
   { change: "its deletion", before: {}, now: { deletionTimestamp: "2026-11-24T07:00:00Z" }, concerns: true },
   { change: "another object of that name", before: {}, now: { uid: "another" }, concerns: true },
-])("dependents have to hear of $change: $concerns", ({ before, now, concerns }) => {
+])("dependents of an Environment have to hear of $change: $concerns", ({ before, now, concerns }) => {
   const known = before && parsedEnvironment("production", {}, before);
-  expect(concernsDependents(known, parsedEnvironment("production", {}, now))).toBe(concerns);
+  expect(concernsDependents("Environment", known, parsedEnvironment("production", {}, now))).toBe(concerns);
+});
+
+test("dependents of an Integration have to hear of an edit, which may let others in", () => {
+  const before = parsedEnvironment("github", {}, {});
+  expect(concernsDependents("Integration", before, parsedEnvironment("github", {}, { generation: 2 }))).toBe(true);
 });

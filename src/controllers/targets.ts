@@ -61,11 +61,14 @@ export function asksForPass(before: Held, now: Held): boolean {
   );
 }
 
-/** Whether those that refer to a resource have to look at it again: another one under its name, an edit, a deletion. */
-export function concernsDependents(before: Held | undefined, now: Held): boolean {
+/**
+ * Whether those that refer to a resource have to look at it again: another one under its name, a deletion, or an edit of
+ * an Integration, which may let others in or take another kind of credential. Nothing of an Environment's spec is theirs.
+ */
+export function concernsDependents(kind: KeysteadResource["kind"], before: Held | undefined, now: Held): boolean {
   return (
     before?.metadata.uid !== now.metadata.uid ||
-    before.metadata.generation !== now.metadata.generation ||
-    before.metadata.deletionTimestamp !== now.metadata.deletionTimestamp
+    before.metadata.deletionTimestamp !== now.metadata.deletionTimestamp ||
+    (kind === "Integration" && before.metadata.generation !== now.metadata.generation)
   );
 }

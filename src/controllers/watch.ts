@@ -1,3 +1,4 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { KubeClient } from "../kube/client.ts";
 import type { KubeObject, ObjectKey } from "../kube/object.ts";
 import { splitKey } from "../kube/object.ts";
@@ -31,22 +32,38 @@ export interface Watched<T> extends AsyncDisposable {
   unhealthy(now: number): string | undefined;
 }
 
+/** How long the first list of one of several namespaces may take before the others begin. */
+const LATE_MS = 10_000;
+
 /** Watches one kind: with one reflector for the cluster, or with one for each namespace where only those may be read. */
 export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watched<T> {
   const scopes: readonly (string | undefined)[] = namespaces.length === 0 ? [undefined] : namespaces;
+  let begun = false;
+  const handler: ReflectorHandler<T> = {
+    // What a namespace lists after the others have begun is news.
+    changed: (key, now, before, initial) => options.handler.changed(key, now, before, initial && !begun),
+    deleted: (key, last) => options.handler.deleted(key, last),
+  };
   const reflectors = new Map<string | undefined, Reflector<T>>(
-    scopes.map((namespace) => [namespace, startReflector({ ...options, namespace })]),
+    scopes.map((namespace) => [namespace, startReflector({ ...options, handler, namespace })]),
   );
   const clusterWide = reflectors.get(undefined);
   const all = [...reflectors.values()];
   const reflectorOf = (namespace: string): Reflector<T> | undefined => clusterWide ?? reflectors.get(namespace);
+  const begin = async (): Promise<void> => {
+    const late = await whenSynced(all, namespaces.length === 0 ? undefined : LATE_MS);
+    begun = true;
+    if (late === 0) return;
+    const { plural } = options.kind;
+    options.log.warn({ kind: plural, late }, "namespaces cannot be listed; the others go on without them");
+  };
   return {
     get: (key) => reflectorOf(splitKey(key).namespace)?.get(key),
     adopt: (object) => reflectorOf(object.metadata.namespace ?? "")?.adopt(object),
     *keys() {
       for (const reflector of all) yield* reflector.keys();
     },
-    synced: Promise.all(all.map((reflector) => reflector.synced)).then(() => undefined),
+    synced: begin(),
     unhealthy(now) {
       for (const reflector of all) {
         const health = reflector.health(now);
@@ -58,4 +75,21 @@ export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watch
       await Promise.all(all.map((reflector) => reflector[Symbol.asyncDispose]()));
     },
   };
+}
+
+/**
+ * Resolves with the number of those that have not read their first list: 0, or more when `patienceMs` is over. A namespace
+ * without rights, or one that was deleted, must not keep the others from being served.
+ */
+async function whenSynced(reflectors: readonly Reflector<unknown>[], patienceMs: number | undefined): Promise<number> {
+  const all = Promise.all(reflectors.map((reflector) => reflector.synced));
+  if (patienceMs === undefined) {
+    await all;
+    return 0;
+  }
+  const over = new AbortController();
+  const patience = delay(patienceMs, undefined, { signal: over.signal }).catch(() => undefined);
+  await Promise.race([all, patience]);
+  over.abort();
+  return reflectors.filter((reflector) => !reflector.isSynced).length;
 }

@@ -28,7 +28,7 @@ export interface DesiredConnection {
   readonly environmentId: string;
   readonly integrationId: string;
   readonly connectionId: string;
-  /** Revision the caller has seen; any other in the database ends with `row_changed`. Absent: whatever is there. */
+  /** Revision the caller has seen, 0 for no row; any other in the database ends with `row_changed`. Absent: whatever is there. */
   readonly expectedRevision?: number;
   /**
    * `"unchanged"`: the Secrets were not read, because their versions are those stored with the row. Absent: none are

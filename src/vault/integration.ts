@@ -11,7 +11,7 @@ export interface DesiredIntegration {
   readonly uniqueKey: string;
   readonly provider: string;
   readonly displayName?: string | undefined;
-  /** Revision the caller has seen; any other in the database ends with `row_changed`. Absent: whatever is there. */
+  /** Revision the caller has seen, 0 for no row; any other in the database ends with `row_changed`. Absent: whatever is there. */
   readonly expectedRevision?: number;
   /**
    * The OAuth client or app in Nango's shape (`{type, client_id, client_secret, scopes}` or `{type, app_id, private_key}`):

@@ -24,7 +24,7 @@ export async function storeEnvironment(vault: Vault, desired: DesiredEnvironment
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const state = (await describeEnvironments(vault, [owner.uid])).get(owner.uid);
     // Whether it moved on or was deleted: the caller has to look again.
-    if (expectedRevision !== undefined && expectedRevision !== state?.revision) break;
+    if (expectedRevision !== undefined && expectedRevision !== (state?.revision ?? 0)) break;
     // Nothing is stored that could stay unchanged.
     if (!state && variables === "unchanged") break;
     const stored =

@@ -105,7 +105,7 @@ async function writeRows<Desired, Row, Stored>(
 }
 
 function checkRevision(desired: DesiredRow, state: { readonly revision: number } | undefined): void {
-  if (desired.expectedRevision === undefined || desired.expectedRevision === state?.revision) return;
+  if (desired.expectedRevision === undefined || desired.expectedRevision === (state?.revision ?? 0)) return;
   throw new KeysteadError(
     "row_changed",
     `the row of ${desired.owner.namespace}/${desired.owner.name} changed since it was read`,
