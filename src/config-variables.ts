@@ -73,7 +73,8 @@ export const VARIABLES = {
       meaning: "Name of this installation: names the Lease, and marks the rows that its controller manages.",
       range: "1 to 63 characters of `a-z`, `0-9`, `-`",
       default: "`keystead`",
-      reason: "Two installations may share a cluster. Give them different namespaces to watch: both would write the Secrets of an Environment that both see.",
+      reason:
+        "Two installations may share a cluster. Give them different namespaces to watch: both would write the Secrets of an Environment that both see.",
     }),
     serviceUrl: define("KEYSTEAD_SERVICE_URL", httpUrl.optional(), {
       meaning: "Where applications reach the API: written as KEYSTEAD_HOST into the Secret of every Environment.",
@@ -202,7 +203,8 @@ export const VARIABLES = {
         meaning: "Namespaces whose resources the controller manages, separated by commas.",
         range: "0 to 500 namespace names",
         default: "all namespaces",
-        reason: "Where a ClusterRole cannot be had, a Role in each namespace is enough, and one in kube-system that may get that namespace. One that cannot be listed is left out after 10 s.",
+        reason:
+          "Where a ClusterRole cannot be had, a Role in each namespace is enough, and one in kube-system that may get that namespace. One that cannot be listed is left out after 10 s.",
       },
     ),
     namespace: define("KEYSTEAD_NAMESPACE", dnsLabel.optional(), {
