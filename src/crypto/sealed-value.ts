@@ -13,6 +13,7 @@ import { uuidBytes, uuidText } from "./uuid.ts";
  * `test-vectors.json` lets another program check them.
  */
 const VERSION = 1;
+const VERSION_FIELD = Buffer.of(VERSION);
 const ID_BYTES = 16;
 const TAG_BYTES = 16;
 const IV_START = 1 + ID_BYTES;
@@ -97,8 +98,11 @@ export function openValue(key: DataKey, sealed: Buffer, place: SealedPlace): str
   const decipher = createDecipheriv("aes-256-gcm", key.key, iv, { authTagLength: TAG_BYTES });
   decipher.setAAD(additionalData(place));
   decipher.setAuthTag(sealed.subarray(TAG_START, CIPHERTEXT_START));
+  // Not turned into text before the tag was checked, and then at once: a decoder for pieces costs a quarter more.
+  const plaintext = decipher.update(sealed.subarray(CIPHERTEXT_START));
   try {
-    return decipher.update(sealed.subarray(CIPHERTEXT_START), undefined, "utf8") + decipher.final("utf8");
+    decipher.final();
+    return plaintext.toString("utf8");
   } catch (cause) {
     throw invalid(place, "it was not sealed for this place and revision, or it was changed since", cause);
   }
@@ -109,10 +113,11 @@ export function openValue(key: DataKey, sealed: Buffer, place: SealedPlace): str
  * endian), so that no two different places are ever the same bytes.
  */
 export function additionalData(place: SealedPlace): Buffer {
-  const revision = Buffer.alloc(8);
-  revision.writeBigUInt64BE(BigInt(place.revision));
+  const revision = Buffer.allocUnsafe(8);
+  revision.writeUInt32BE(Math.floor(place.revision / 2 ** 32), 0);
+  revision.writeUInt32BE(place.revision % 2 ** 32, 4);
   return lengthPrefixed([
-    Buffer.of(VERSION),
+    VERSION_FIELD,
     Buffer.from(place.label, "utf8"),
     idBytes(place, place.environmentId),
     idBytes(place, place.rowId),

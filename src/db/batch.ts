@@ -64,7 +64,9 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
       const batch = waiting.slice(0, maxSize);
       waiting = waiting.slice(maxSize);
       if (batch.length > 1) startedAt = performance.now();
-      await runBatch(run, batch);
+      const deliver = await runBatch(run, batch);
+      // First the next batch is sent, then the callers go on: the database works while they do.
+      setImmediate(deliver);
     }
     running = false;
   };
@@ -79,22 +81,29 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     });
 }
 
-/** Never rejects: every outcome goes to the callers. */
+/** Runs a batch and gives what hands its outcomes to the callers. Never rejects. */
 async function runBatch<Item, Result>(
   run: BatcherOptions<Item, Result>["run"],
   batch: readonly Waiting<Item, Result>[],
-): Promise<void> {
+): Promise<() => void> {
   try {
     const results = await run(batch.map(({ item }) => item));
     if (results.length !== batch.length) {
       throw new KeysteadError("internal_error", `a batch of ${batch.length} items gave ${results.length} results`);
     }
-    for (const [index, result] of results.entries()) batch[index]?.resolve(result);
+    return () => {
+      for (const [index, result] of results.entries()) batch[index]?.resolve(result);
+    };
   } catch (thrown) {
     if (batch.length === 1 || PASSING.has(asKeysteadError(thrown).code)) {
-      for (const { reject } of batch) reject(thrown);
-      return;
+      return () => {
+        for (const { reject } of batch) reject(thrown);
+      };
     }
-    for (const single of batch) await runBatch(run, [single]);
+    const deliveries: (() => void)[] = [];
+    for (const single of batch) deliveries.push(await runBatch(run, [single]));
+    return () => {
+      for (const deliver of deliveries) deliver();
+    };
   }
 }

@@ -31,7 +31,6 @@ interface Lane {
   client: Client | undefined;
   connecting: Promise<Client> | undefined;
   inFlight: number;
-  isGathering: boolean;
   failures: number;
   retryAt: number;
   lastError: KeysteadError | undefined;
@@ -65,7 +64,6 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
     let client: Client | undefined;
     try {
       client = await clientOf(lane);
-      gatherWrites(lane, client);
       const query = name === undefined ? { text } : { name, text };
       const result = await client.query<Row>({ ...query, values: [...values] });
       return result.rows;
@@ -103,7 +101,7 @@ function createLane(): Lane {
     client: undefined,
     connecting: undefined,
     inFlight: 0,
-    isGathering: false,
+
     failures: 0,
     retryAt: 0,
     lastError: undefined,
@@ -117,18 +115,6 @@ function quietest(lanes: readonly Lane[]): Lane {
 /** A lane that has to connect first, or may not yet, comes after every one that can send at once. */
 function rank(lane: Lane): number {
   return lane.inFlight + (lane.client || lane.failures === 0 ? 0 : 1e6);
-}
-
-/** Whatever is asked in one turn of the event loop leaves in one system call: under load that saves a tenth of a read's processor time. */
-function gatherWrites(lane: Lane, client: Client): void {
-  if (lane.isGathering) return;
-  lane.isGathering = true;
-  const { stream } = client.connection;
-  stream.cork();
-  setImmediate(() => {
-    lane.isGathering = false;
-    stream.uncork();
-  });
 }
 
 function abandon(lane: Lane, client: Client): void {

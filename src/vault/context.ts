@@ -3,6 +3,7 @@ import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import type { Batcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
 import type { AuditRead } from "./audit.ts";
+import type { ConnectionRead, ConnectionReadRow } from "./connection-reads.ts";
 import type { DesiredConnection, StoredConnection } from "./connection.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import type { DesiredIntegration, StoredIntegration } from "./integration.ts";
@@ -17,6 +18,8 @@ export interface Vault {
   /** Connections stored at the same moment share a statement. */
   readonly connectionBatch: Batcher<DesiredConnection, Outcome<StoredConnection>>;
   readonly integrationBatch: Batcher<DesiredIntegration, Outcome<StoredIntegration>>;
-  /** Reads of credentials at the same moment share an insert. */
+  /** Connections read at the same moment share a statement, their audit events included. */
+  readonly connectionReads: Batcher<ConnectionRead, ConnectionReadRow | undefined>;
+  /** Reads of other secrets at the same moment share an insert. */
   readonly auditReads: Batcher<AuditRead, true>;
 }

@@ -72,6 +72,32 @@ test("the key of one environment does not open another's connection of the same 
   }
 });
 
+test("reads of one moment, with different keys and mistakes among them, each get their own answer", async () => {
+  await using context = await createTestVault();
+  const [one, other] = [await storeExample(context.vault), await storeExample(context.vault)];
+  const stranger = tokenDigest(generateToken("secret-key").reveal());
+  const read = (keyDigest: Buffer, changes: Partial<ReturnType<typeof request>> = {}) =>
+    readConnection(context.vault, { ...request(keyDigest), ...changes });
+  const outcomes = await Promise.allSettled([
+    read(one.keyDigest),
+    read(stranger),
+    read(other.keyDigest),
+    read(one.keyDigest, { connectionId: "nul \0" }),
+    read(one.keyDigest, { providerConfigKey: "gitlab" }),
+    read(one.keyDigest),
+    read(other.keyDigest, { connectionId: "other" }),
+  ]);
+  expect(outcomes).toMatchObject([
+    { value: { kind: "found", connection: { id: one.stored.id } } },
+    { value: { kind: "unknown_key" } },
+    { value: { kind: "found", connection: { id: other.stored.id } } },
+    { reason: { code: "database_value_refused" } },
+    { value: { kind: "unknown_integration" } },
+    { value: { kind: "found", connection: { id: one.stored.id } } },
+    { value: { kind: "not_found" } },
+  ]);
+});
+
 test("an expired key opens nothing, by the clock of the database", async () => {
   await using context = await createTestVault();
   const { keyDigest } = await storeExample(context.vault);

@@ -100,15 +100,15 @@ test("bad case 12: a data key of another environment opens nothing here, wrapped
   await expect(readIntegration(fresh, options)).rejects.toMatchObject(INVALID);
 });
 
-test("bad case 12: nobody is served a secret that fails to open, and nothing is recorded as read", async () => {
+test("bad case 12: a value that does not open is told to nobody, and that somebody asked for it is recorded", async () => {
   await using scene = await createScene();
-  const { context, read } = scene;
+  const { context, first, read } = scene;
   await context.database.query("update keystead.connections set config_sealed = ''");
   await expect(read("acme")).rejects.toMatchObject(INVALID);
   const reads = await context.database.query(
-    "select from keystead.audit_events where action = 'connection.credentials-read'",
+    "select target_id from keystead.audit_events where action = 'connection.credentials-read'",
   );
-  expect(reads).toEqual([]);
+  expect(reads).toEqual([{ target_id: first.stored.id }]);
 });
 
 async function sealedOf(context: TestVault, id: string): Promise<Buffer | undefined> {

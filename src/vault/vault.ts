@@ -3,6 +3,7 @@ import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
 import { recordAuditReads } from "./audit-reads.ts";
+import { readConnectionRows } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
 import { createEnvironmentKeys } from "./environment-keys.ts";
 import { proveKey } from "./prove-key.ts";
@@ -18,6 +19,9 @@ const STORE_BATCH = 32;
  * Longer gains little more. A row that comes alone waits for nothing.
  */
 const STORE_INTERVAL_MS = 40;
+
+/** Rows of one read; their answer, at 4 KiB each, is still read from the socket in a few pieces. */
+const READ_BATCH = 64;
 
 /** Rows of one insert of reads; more would only come together at rates that one process does not reach. */
 const AUDIT_BATCH = 256;
@@ -51,6 +55,10 @@ export async function openVault({ database, keys }: OpenVaultOptions): Promise<V
       maxSize: STORE_BATCH,
       minIntervalMs: STORE_INTERVAL_MS,
       run: (items) => storeIntegrations(seals, items),
+    }),
+    connectionReads: createBatcher({
+      maxSize: READ_BATCH,
+      run: (reads) => readConnectionRows(database, reads),
     }),
     auditReads: createBatcher({ maxSize: AUDIT_BATCH, run: (reads) => recordAuditReads(database, reads) }),
   };

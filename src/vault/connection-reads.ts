@@ -1,0 +1,140 @@
+import type { Database } from "../db/database.ts";
+import { statement } from "../db/statement.ts";
+import type { ConnectionSummaryRow } from "./connection-summary.ts";
+
+/** One question for a connection. */
+export interface ConnectionRead {
+  /** SHA-256 of the token. */
+  readonly keyDigest: Buffer;
+  /** Short name of the token, for the audit event. */
+  readonly keyFingerprint: string;
+  readonly providerConfigKey: string;
+  readonly connectionId: string;
+  readonly address: string | undefined;
+}
+
+/** A connection that was found, with all that is sealed of it. */
+export interface FoundConnectionRow extends ConnectionSummaryRow {
+  readonly integration_id: string;
+  readonly credentials_sealed: Buffer | null;
+  readonly credentials_revision: number | null;
+  readonly config_sealed: Buffer;
+  readonly config_revision: number;
+}
+
+/** How far the way from key to connection went. */
+export type ConnectionReadRow =
+  | FoundConnectionRow
+  | { readonly integration_id: string; readonly connection_row_id: null }
+  | { readonly integration_id: null; readonly connection_row_id: null };
+
+/**
+ * Key, environment, integration and connection in one statement, so that nothing can be remembered beyond a revocation,
+ * and in the same statement the record that they were read, so that nothing is read without one. Equal questions of one
+ * moment share an audit event.
+ *
+ * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
+ * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
+ * whichever table looks small, and keep to it when it no longer is.
+ */
+const READ_CONNECTIONS = statement(
+  "read_connections",
+  `with asked as (
+     select * from unnest($1::int[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
+       as a (position, digest, fingerprint, unique_key, connection_id, address, occurrences)
+   ),
+   found as (
+     select a.position, a.fingerprint, a.address, a.occurrences,
+            n.integration_id, n.unique_key, n.provider,
+            e.environment_id, c.connection_row_id, c.numeric_id, c.connection_id, c.end_user, c.tags, c.metadata,
+            c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
+            c.credentials_sealed, c.credentials_revision, c.config_sealed, c.config_revision, c.revision
+       from asked a
+      cross join lateral (
+        select k.environment_id
+          from keystead.key_digests k
+         where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
+         limit 1
+      ) k
+      cross join lateral (
+        select e.environment_id
+          from keystead.environments e
+         where e.environment_id = k.environment_id and e.deleted_at is null
+         limit 1
+      ) e
+       left join lateral (
+        select n.integration_id, n.unique_key, n.provider
+          from keystead.integrations n
+         where n.environment_id = e.environment_id and n.unique_key = a.unique_key and n.deleted_at is null
+         limit 1
+      ) n on true
+       left join lateral (
+        select c.*
+          from keystead.connections c
+         where c.environment_id = e.environment_id and c.integration_id = n.integration_id
+           and c.connection_id = a.connection_id and c.deleted_at is null
+         limit 1
+      ) c on true
+   ),
+   recorded as (
+     insert into keystead.audit_events (
+       environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
+     )
+     select environment_id, 'key', fingerprint, address, 'connection.credentials-read', 'connection',
+            connection_row_id, revision, occurrences
+       from found
+      where connection_row_id is not null
+   )
+   select position, integration_id, unique_key, provider, environment_id, connection_row_id, numeric_id, connection_id,
+          end_user, tags, metadata, created_at, updated_at, credentials_type, credentials_expires_at,
+          credentials_sealed, credentials_revision, config_sealed, config_revision
+     from found`,
+);
+
+/** What several callers of one moment may want to know. */
+interface Question {
+  readonly read: ConnectionRead;
+  readonly position: number;
+  occurrences: number;
+}
+
+/**
+ * Answers questions of one moment with one statement: a row for each, in their order, and `undefined` for a key that
+ * opens nothing. Equal questions are asked once. Rejects with a `database_*` error.
+ */
+export async function readConnectionRows(
+  database: Database,
+  reads: readonly ConnectionRead[],
+): Promise<(ConnectionReadRow | undefined)[]> {
+  const questions = new Map<string, Question>();
+  const askedBy = reads.map((read) => {
+    const key = questionKey(read);
+    const known = questions.get(key);
+    if (known) {
+      known.occurrences += 1;
+      return known;
+    }
+    const question = { read, position: questions.size, occurrences: 1 };
+    questions.set(key, question);
+    return question;
+  });
+  const asked = [...questions.values()];
+  const rows = await database.read<ConnectionReadRow & { readonly position: number }>(READ_CONNECTIONS, [
+    asked.map(({ position }) => String(position)),
+    asked.map(({ read }) => `\\x${read.keyDigest.toString("hex")}`),
+    asked.map(({ read }) => read.keyFingerprint),
+    asked.map(({ read }) => read.providerConfigKey),
+    asked.map(({ read }) => read.connectionId),
+    asked.map(({ read }) => read.address ?? null),
+    asked.map(({ occurrences }) => String(occurrences)),
+  ]);
+  const answers = new Map(rows.map((row) => [row.position, row]));
+  return askedBy.map(({ position }) => answers.get(position));
+}
+
+/**
+ * The same for equal questions only: the digest has one length, and no text that Postgres can look for holds U+0000.
+ */
+function questionKey({ keyDigest, providerConfigKey, connectionId, address }: ConnectionRead): string {
+  return [keyDigest.toString("latin1"), providerConfigKey, connectionId, address].join("\0");
+}
