@@ -6,6 +6,7 @@ import type { ReconcileMetrics } from "../telemetry/controller-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { QueueMetrics } from "../telemetry/queue-metrics.ts";
 import type { ReferenceIndex } from "./references.ts";
+import { pack, type Packed, unpack } from "./packed.ts";
 import { createRunner, type Reconciler, type RunnerDeps } from "./runner.ts";
 import { asksForPass, concernsDependents, type KeysteadResource, targetKey, targetsOf } from "./targets.ts";
 import { type Watched, watchKind } from "./watch.ts";
@@ -13,7 +14,7 @@ import { type Watched, watchKind } from "./watch.ts";
 /** One kind at work: its objects, and the queue of those that need a pass. */
 export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
   readonly kind: R["kind"];
-  readonly objects: Watched<Parsed<R>>;
+  readonly objects: Pick<Watched<Parsed<R>>, "get" | "keys" | "synced" | "unhealthy">;
   readonly queue: WorkQueue;
 }
 
@@ -69,22 +70,25 @@ export function followKind<R extends KeysteadResource>(
     for (const target of former) if (!references.has(target)) options.unreferenced(target);
   }
 
-  const objects = watchKind<Parsed<R>>({
+  const watched = watchKind<Packed<Parsed<R>>>({
     client,
     kind: reconciler.kind,
     namespaces: options.namespaces,
-    keep: reconciler.parse,
+    keep: (object) => pack(reconciler.parse(object)),
     metrics: options.metrics.reflector,
     log,
     handler: {
-      changed(key, now, before, initial) {
+      changed(key, packed, packedBefore, initial) {
+        const now = unpack(packed);
+        const before = packedBefore && unpack(packedBefore);
         refer(key, before, now);
         runner.statusSeen(key, now.value.status);
         if (initial) return;
         if (!before || asksForPass(before.value, now.value)) queue.add(key, "changed");
         if (concernsDependents(kind, before?.value, now.value)) options.wakeDependents(kind, key);
       },
-      deleted(key, last) {
+      deleted(key, packed) {
+        const last = unpack(packed);
         refer(key, last, undefined);
         options.forget(last.value.metadata.uid);
         // One more pass drops what the runner remembers about the key.
@@ -96,10 +100,18 @@ export function followKind<R extends KeysteadResource>(
 
   return {
     kind,
-    objects,
+    objects: {
+      get(key) {
+        const packed = watched.get(key);
+        return packed && unpack(packed);
+      },
+      keys: () => watched.keys(),
+      synced: watched.synced,
+      unhealthy: (now) => watched.unhealthy(now),
+    },
     queue,
     async [Symbol.asyncDispose]() {
-      await objects[Symbol.asyncDispose]();
+      await watched[Symbol.asyncDispose]();
       await queue[Symbol.asyncDispose]();
     },
   };

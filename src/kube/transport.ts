@@ -1,5 +1,4 @@
-import type { IncomingMessage, RequestOptions } from "node:http";
-import http from "node:http";
+import type { Agent, ClientRequest, IncomingMessage, RequestOptions } from "node:http";
 import https from "node:https";
 import type { SecureContext } from "node:tls";
 import { createSecureContext } from "node:tls";
@@ -8,6 +7,10 @@ import { aborted } from "./call-slots.ts";
 import type { Settle, WireCall } from "./exchange.ts";
 import { exchange, tooLarge, unreachable } from "./exchange.ts";
 import type { ServerAddress } from "./server-address.ts";
+
+// Not imported: an ES import reads all properties of a module, and one of node:http loads a WebSocket client behind it,
+// 8 MB of resident memory.
+const http = process.getBuiltinModule("node:http");
 
 /** An answer of whatever status. `body` is empty where it was discarded. */
 export interface WireAnswer {
@@ -51,7 +54,7 @@ export function createTransport(server: ServerAddress, maxSockets: number): Tran
   // Both agents know one destination. The name Node computes for a pool holds all certificates, again for every call.
   for (const agent of [callAgent, streamAgent]) agent.getName = () => "kube-apiserver";
 
-  const optionsOf = (call: WireCall, agent: http.Agent): RequestOptions => ({
+  const optionsOf = (call: WireCall, agent: Agent): RequestOptions => ({
     agent,
     host: server.host,
     port: server.port,
@@ -61,7 +64,7 @@ export function createTransport(server: ServerAddress, maxSockets: number): Tran
   });
 
   let closed = false;
-  const start = <T>(call: WireCall, begin: (settle: Settle<T>) => http.ClientRequest): Promise<T> =>
+  const start = <T>(call: WireCall, begin: (settle: Settle<T>) => ClientRequest): Promise<T> =>
     closed ? Promise.reject(aborted(undefined)) : exchange(call, begin);
 
   return {

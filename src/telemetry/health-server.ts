@@ -1,7 +1,11 @@
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import type { IncomingMessage, ServerResponse } from "node:http";
 import { listen, type ListenOptions } from "./listen.ts";
 import type { MetricsRegistry } from "./prometheus.ts";
 import type { Verdict } from "./readiness.ts";
+
+// Not imported: an ES import reads all properties of a module, and one of node:http loads a WebSocket client behind it,
+// 8 MB of resident memory.
+const { createServer } = process.getBuiltinModule("node:http");
 
 /** Where to listen, and what the three paths answer from. The functions run at every request, so they must be cheap. */
 export interface HealthServerOptions extends ListenOptions {
