@@ -1,4 +1,4 @@
-import { createHash, randomBytes } from "node:crypto";
+import { hash, randomBytes } from "node:crypto";
 import { crc32 } from "node:zlib";
 import { Secret } from "./secret.ts";
 
@@ -53,7 +53,7 @@ export function tokenKindOf(text: string): TokenKind | undefined {
 
 /** SHA-256 of the token's text, by which it is found. Not slow on purpose: 256 random bits cannot be guessed. */
 export function tokenDigest(token: string): Buffer {
-  return createHash("sha256").update(token, "utf8").digest();
+  return hash("sha256", token, "buffer");
 }
 
 /** Short name of a token for status, logs and audit events, made from its digest. */

@@ -16,7 +16,7 @@ export interface EnvironmentKeySet {
 }
 
 /**
- * Unwrapped keys by environment, at most 5,000 of them, the least recently used going first. They decide nothing about
+ * Unwrapped keys by environment, at most 5,000 of them, those loaded first going first. They decide nothing about
  * access: whether a key or an environment is still good is asked from the database with every read.
  */
 export interface EnvironmentKeys {
@@ -41,7 +41,10 @@ export function digestKeyPlace(environmentId: string): SealedPlace {
   return { label: "environment.digest-key", environmentId, rowId: environmentId, revision: 1 };
 }
 
-/** The keys of one process. It holds the least recently used ones no longer than there is room. */
+/**
+ * The keys of one process. Use does not renew a place in the cache: keeping that order would cost every read more than
+ * loading a forgotten environment again costs the one that needs it.
+ */
 export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKeys): EnvironmentKeys {
   const cache = new Map<string, Promise<EnvironmentKeySet>>();
   const load = createBatcher<string, Outcome<EnvironmentKeySet>>({
@@ -66,12 +69,7 @@ export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKey
     return loading;
   };
 
-  const of = (environmentId: string): Promise<EnvironmentKeySet> => {
-    const known = cache.get(environmentId);
-    if (!known) return reload(environmentId);
-    remember(environmentId, known);
-    return known;
-  };
+  const of = (environmentId: string): Promise<EnvironmentKeySet> => cache.get(environmentId) ?? reload(environmentId);
 
   return {
     of,
