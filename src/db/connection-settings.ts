@@ -92,19 +92,6 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
 /** Counts and revisions are whole numbers far below 2^53; `pg` would hand them over as text. */
 const resultTypes = new TypeOverrides();
 resultTypes.setTypeParser(types.builtins.INT8, parseInt8);
-resultTypes.setTypeParser(types.builtins.TIMESTAMPTZ, parseInstant);
-
-const anyInstant: (text: string) => Date = types.getTypeParser(types.builtins.TIMESTAMPTZ);
-
-/** Postgres leaves out the minutes of an offset that has none; with them, and a T, it is what `Date` reads fastest. */
-const HOURS_ONLY = /[+-]\d\d$/;
-
-/** Instants as `Date`, which has milliseconds: the database's microseconds are cut. Three come with every read. */
-export function parseInstant(text: string): Date {
-  const date = new Date(`${text.slice(0, 10)}T${text.slice(11)}${HOURS_ONLY.test(text) ? ":00" : ""}`);
-  // Years beyond 9999 or before Christ, infinity: no instant of ours, but not to be misread either.
-  return Number.isNaN(date.getTime()) ? anyInstant(text) : date;
-}
 
 function parseInt8(text: string): number {
   const value = Number(text);
