@@ -3,7 +3,7 @@ import { expect } from "vitest";
 import { eventually } from "./eventually.ts";
 
 /** Runs `work` with a connection of its own. */
-async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
+export async function withClient<T>(url: string, work: (client: Client) => Promise<T>): Promise<T> {
   const client = new Client({ connectionString: url });
   await client.connect();
   try {
