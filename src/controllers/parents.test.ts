@@ -124,3 +124,8 @@ test("bad case 8: an Integration of another Environment is refused, and the mess
   expect(refused).toMatchObject({ kind: "stalled", reason: "EnvironmentMismatch" });
   expect(refused && "message" in refused && refused.message).toMatch(/staging.*production/);
 });
+
+test("an Integration of another Environment is told as such, although no row of it is in this one", async () => {
+  const integration = parsedIntegration("stripe", { environmentRef: { name: "staging" } });
+  expect(await find(storedEnvironment(), integration)).toMatchObject({ reason: "EnvironmentMismatch" });
+});

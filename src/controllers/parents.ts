@@ -57,6 +57,9 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
       `Integration ${name} does not exist in namespace ${namespace}. Create it; this Connection goes on by itself.`,
     );
   }
+  // Before its row is looked for, which the Integration of another Environment cannot have in this one.
+  const refused = found.ok ? refuseIntegration(found.value, connection) : undefined;
+  if (refused) return refused;
   const integrationId = await deps.rows.integrationId(found.value, environment.id);
   if (!found.ok || integrationId === undefined) {
     const outcome = waiting(
@@ -65,8 +68,7 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
     );
     return integrationId === undefined ? withNothingStored(outcome) : outcome;
   }
-  const refused = refuseIntegration(found.value, connection);
-  return refused ?? { kind: "parents", environmentId: environment.id, integrationId, integration: found.value };
+  return { kind: "parents", environmentId: environment.id, integrationId, integration: found.value };
 }
 
 /** Whether the Integration lets the Connection in. Pure. */

@@ -68,6 +68,14 @@ test("a stall is Ready=False whatever was before", () => {
   }
 });
 
+test("a failure that leaves the stored credential served keeps Ready, and is Ready=False where there never was one", () => {
+  const failed = stalled("Failed", "It cannot be stored.");
+  expect(summaryOf(failed, ready("True"))).toEqual(["Ready=True Any", "Stalled=True Failed"]);
+  for (const before of [undefined, ready("Unknown"), ready("False")]) {
+    expect(summaryOf(failed, before)).toEqual(["Ready=False Failed", "Stalled=True Failed"]);
+  }
+});
+
 test("trouble of the installation is told where it has a reason, and otherwise nothing is said", () => {
   const cause = new KeysteadError("database_unavailable", "gone");
   const told = { kind: "retry", cause, reason: "DatabaseUnavailable", message: "Away." } as const;

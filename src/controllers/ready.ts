@@ -43,6 +43,8 @@ function explained(
   const fate = kind.ready === "kept" && nothingStored ? "lost" : kind.ready;
   const beside = kind.beside ? [{ type: kind.beside, status: "True" as const, reason, message }] : [];
   if (fate === "kept" && ready?.status === "True") return [ready, ...beside];
-  const isFalse = fate === "False" || (fate === "lost" && ready !== undefined && ready.status !== "Unknown");
+  // Whoever stalls has come to an end, which Unknown would deny.
+  const isFalse =
+    fate === "False" || kind.beside === "Stalled" || (fate === "lost" && (ready?.status ?? "Unknown") !== "Unknown");
   return [{ type: "Ready", status: isFalse ? "False" : "Unknown", reason, message }, ...beside];
 }
