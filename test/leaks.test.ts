@@ -1,10 +1,9 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { type Application, applicationOf } from "./support/application.ts";
 import { query } from "./support/database.ts";
-import { eventually } from "./support/eventually.ts";
 import { createInstallation } from "./support/keystead.ts";
 import { canary, readTables } from "./support/leaks.ts";
-import { connection, environment, integration, secret } from "./support/resources.ts";
+import { conditionOf, connection, environment, integration, secret } from "./support/resources.ts";
 import { kubectl } from "./support/servers.ts";
 import { startSeverableProxy } from "./support/severable-proxy.ts";
 
@@ -84,10 +83,12 @@ test("bad case 36: a database that refuses a row, and repeats the row in its err
     "alter table keystead.connections add constraint no check (connection_id <> 'refused')",
   );
   await objects.apply(secret("refused", { token: canary("refused") }), connection("refused", parents));
-  await eventually(() => expect(keystead.output()).toMatch(/SQLSTATE 23514.*"key":"[^"]*\/refused"/));
+  const told = await objects.reach("connection/refused", "Ready=False Failed", "Stalled=True Failed");
+  expect(conditionOf(told, "Stalled")?.message).toContain("SQLSTATE 23514");
   expect(await installation.leaks()).toEqual([]);
 
   await query(database.ownerUrl, "alter table keystead.connections drop constraint no");
+  await objects.patch("connection/refused", { metadata: { labels: { again: "please" } } });
   await objects.ready("connection/refused");
 });
 

@@ -37,7 +37,7 @@ function breachesOfOne(object: Observed): string[] {
       beside.some(({ type, status }) => !["Reconciling", "Stalled"].includes(type) || status !== "True"),
       "a condition beside Ready is not Reconciling or Stalled, or is not True",
     ),
-    ...when(beside[0]?.type === "Stalled" && ready?.status !== "False", "Stalled does not come with Ready=False"),
+    ...when(beside[0]?.type === "Stalled" && ready?.status === "Unknown", "a Stalled resource is Ready=Unknown"),
     ...when(
       kstatusOf(object) === "Current" && (ready?.status !== "True" || ready.observedGeneration !== generation),
       "kstatus calls Current what is not ready at this generation",
