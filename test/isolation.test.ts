@@ -116,6 +116,20 @@ test.each([
   expect(conditionOf(stalled, "Stalled")?.message).toContain("stripe is of mode API_KEY");
 });
 
+test("an installation of an app needs an Integration that names its app, and goes on when it does", async () => {
+  const app = { auth: { mode: "APP" } };
+  const credentials = { app: { installationId: "1" } };
+  await objects.apply(
+    integration("app", "mine", app),
+    connection("app", { ...mine, integration: "app" }, { credentials }),
+  );
+  await objects.reach("connection/app", "Ready=False AppIdMissing", "Stalled=True AppIdMissing");
+
+  await objects.apply(integration("app", "mine", { ...app, appId: "7" }));
+  await objects.ready("connection/app");
+  expect(await application.credentials("app", "app")).toEqual({ type: "APP", app_id: "7", installation_id: "1" });
+});
+
 test("a Secret of another namespace cannot be referred to by any spelling of its name", async () => {
   await using foreign = await createNamespace("foreign");
   await objectsOf(objects.client, foreign.name).apply(secret("theirs", { token: canary("foreign-token") }));
