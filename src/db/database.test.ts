@@ -46,7 +46,8 @@ test("two transactions that lock each other out both finish: the one that Postgr
       await transaction.query("delete from keystead.key_encryption_keys where key_id = $1", [second]);
     });
   await Promise.all([touch("a", "b"), touch("b", "a")]);
-  expect(runs).toBe(3);
+  // More than once more, should the one that runs again be the first to get at the row that the other waits for.
+  expect(runs).toBeGreaterThanOrEqual(3);
   expect(await keyIds(database)).toEqual([]);
 });
 
