@@ -4,7 +4,7 @@ import { CONNECTION } from "../../src/resources/kinds.ts";
 import { settledPasses, whenMetrics, type KeysteadProcess } from "./controller-process.ts";
 import type { Metrics } from "./metrics.ts";
 
-const WATCHED_KINDS = ["environments", "integrations", "connections", "secrets"];
+const WATCHED_KINDS = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
 
 /** Whether the first list of every kind was read to its end. */
 export function isListed(metrics: Metrics): boolean {
