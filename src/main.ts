@@ -1,8 +1,8 @@
 #!/usr/bin/env node
 import { parseArgs } from "node:util";
-import { setFlagsFromString } from "node:v8";
 import { loadConfig } from "./config.ts";
 import { asKeysteadError, KeysteadError } from "./errors.ts";
+import { keepHeapSmall } from "./heap.ts";
 import { VERSION } from "./version.ts";
 
 const HELP = `Keystead ${VERSION}: keeps the credentials an application holds for other companies' APIs.
@@ -67,14 +67,6 @@ async function main(argv: readonly string[]): Promise<number> {
     default:
       return misused(argv.join(" "));
   }
-}
-
-/**
- * A controller reads a list once and then waits for days: what V8's young generation grew to meanwhile (2 x 32 MB) would
- * never be given back, and its time is spent waiting for others anyway. Has to come before the first list.
- */
-function keepHeapSmall(): void {
-  setFlagsFromString("--semi-space-growth-factor=1");
 }
 
 async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<number> {

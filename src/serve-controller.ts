@@ -8,6 +8,7 @@ import { loadIdentity } from "./kube/identity.ts";
 import { campaign } from "./kube/leader-election.ts";
 import type { KubeObject } from "./kube/object.ts";
 import { NAMESPACE, resourcePath } from "./kube/resource-path.ts";
+import { collectGarbage } from "./heap.ts";
 import type { Part, Process } from "./serve.ts";
 import { createControllerMetrics } from "./telemetry/controller-metrics.ts";
 import { createKubeClientMetrics } from "./telemetry/kube-metrics.ts";
@@ -72,8 +73,13 @@ export async function startControllerPart(shared: Process, host: string): Promis
 
   const stop = new AbortController();
   const lead = async (_fence: number, reign: AbortSignal): Promise<void> => {
-    const done = controller.work(reign).then(() => log.info("caught up with what was there at the start"));
-    await Promise.race([untilAborted(reign), done.then(() => untilAborted(reign))]);
+    const caughtUp = async (): Promise<void> => {
+      await controller.work(reign);
+      collectGarbage();
+      log.info("caught up with what was there at the start");
+      await untilAborted(reign);
+    };
+    await Promise.race([untilAborted(reign), caughtUp()]);
     // Whoever lost the lease may have a successor in a moment: its passes are broken off, not waited for.
     await controller.drain(stop.signal.aborted ? undefined : 0);
   };
