@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { encryptionKeyProblem } from "./crypto/kek.ts";
 import { Secret } from "./crypto/secret.ts";
 
 // How the text of a variable becomes a value. Messages end up in the error of a refused start, so they name the rule
@@ -36,17 +37,14 @@ export const postgresUrl = z
   .refine((text) => /^postgres(ql)?:\/\//.test(text) && URL.canParse(text), "must be a postgres:// URL")
   .transform((text) => new Secret(text));
 
-/**
- * 32 bytes in padded base64: a shorter key would silently weaken every stored value, so nothing is stretched or cut to
- * size. White space around it is cut, since `openssl rand` and most editors end a file with a newline.
- */
+/** The operator's key, by the rule of crypto/: checked here as well so that everything wrong is said at once. */
 export const encryptionKey = z
   .string()
   .trim()
-  .regex(
-    /^[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=$/,
-    "must be 32 bytes in base64 (44 characters): make one with `openssl rand -base64 32` or `keystead keygen`",
-  )
+  .superRefine((text, context) => {
+    const message = encryptionKeyProblem(text);
+    if (message !== undefined) context.addIssue({ code: "custom", message });
+  })
   .transform((text) => new Secret(text));
 
 /** Items between commas, without white space and empty ones. */

@@ -101,7 +101,7 @@ export const VARIABLES = {
   encryption: {
     key: define("KEYSTEAD_ENCRYPTION_KEY", encryptionKey.optional(), {
       meaning: "The operator's key (KEK), which wraps the data key of every environment.",
-      range: "32 bytes in base64; white space around it is cut",
+      range: "32 bytes in standard base64; white space around it is cut",
       default: "none: the process refuses to start",
       reason: "Nothing is ever stored in plain text, so there is no way to run without one.",
     }),
@@ -110,7 +110,7 @@ export const VARIABLES = {
       commaSeparated.pipe(z.array(encryptionKey).max(8, "holds more than 8 keys")).optional(),
       {
         meaning: "Older operator's keys, separated by commas: what they wrapped can still be read.",
-        range: "0 to 8 keys, each 32 bytes in base64",
+        range: "0 to 8 keys, each 32 bytes in standard base64",
         default: "none",
         reason: "Replicas with the old and with the new key work side by side while the key is changed.",
       },

@@ -122,17 +122,18 @@ test("passwords and keys are held in a form that does not print", () => {
 });
 
 test.each([
-  ["is missing", undefined],
-  ["is empty, as a Helm template leaves it", ""],
-  ["has 31 bytes", randomBytes(31).toString("base64")],
-  ["has 33 bytes", randomBytes(33).toString("base64")],
-  ["is not base64", "*".repeat(44)],
-  ["is base64url", `${"-_".repeat(21)}8=`],
-  ["has bits left over after 32 bytes, so that two texts would mean one key", `${"A".repeat(42)}B=`],
-  ["is hex", randomBytes(32).toString("hex")],
-])("bad case 13: a process does not start when the encryption key %s", (_case, key) => {
+  ["is missing", undefined, "must be set"],
+  ["is empty, as a Helm template leaves it", "", "must be set"],
+  ["has 31 bytes", randomBytes(31).toString("base64"), "31 bytes instead of 32"],
+  ["has 33 bytes", randomBytes(33).toString("base64"), "33 bytes instead of 32"],
+  ["is not base64", "*".repeat(44), "is not base64"],
+  ["is base64url", `${"-_".repeat(21)}8=`, "is URL-safe base64"],
+  ["has bits left over after 32 bytes, so that two texts would mean one key", `${"A".repeat(42)}B=`, "stray bits"],
+  ["is hex", randomBytes(32).toString("hex"), "48 bytes instead of 32"],
+])("bad case 13: a process does not start when the encryption key %s", (_case, key, says) => {
   const lines = refusal(key === undefined ? {} : { KEYSTEAD_ENCRYPTION_KEY: key }, ["encryption"]);
   expect(lines).toHaveLength(1);
+  expect(lines[0]).toContain(says);
   expect(lines[0]).toContain("openssl rand -base64 32");
 });
 

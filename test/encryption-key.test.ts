@@ -54,8 +54,9 @@ function fileWith(text: string): string {
 test.each([
   { what: "no key", settings: {}, says: /must be set.*openssl rand -base64 32/ },
   { what: "an empty key", settings: { KEYSTEAD_ENCRYPTION_KEY: "" }, says: /must be set/ },
-  { what: "31 bytes", settings: { KEYSTEAD_ENCRYPTION_KEY: randomBytes(31).toString("base64") }, says: /32 bytes/ },
-  { what: "33 bytes", settings: { KEYSTEAD_ENCRYPTION_KEY: randomBytes(33).toString("base64") }, says: /32 bytes/ },
+  { what: "31 bytes", settings: { KEYSTEAD_ENCRYPTION_KEY: randomBytes(31).toString("base64") }, says: /31 bytes/ },
+  { what: "33 bytes", settings: { KEYSTEAD_ENCRYPTION_KEY: randomBytes(33).toString("base64") }, says: /33 bytes/ },
+  { what: "URL-safe base64", settings: { KEYSTEAD_ENCRYPTION_KEY: `${"_".repeat(42)}8=` }, says: /URL-safe base64/ },
   { what: "text that is not base64", settings: { KEYSTEAD_ENCRYPTION_KEY: "correct horse battery!" }, says: /base64/ },
   { what: "a file that is not there", settings: { KEYSTEAD_ENCRYPTION_KEY_FILE: "/nowhere" }, says: /cannot be read/ },
 ])("bad case 13: with $what it exits 1, says what to do, and does not repeat the value", async ({ settings, says }) => {

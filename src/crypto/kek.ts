@@ -1,11 +1,4 @@
-import {
-  createCipheriv,
-  createDecipheriv,
-  createHash,
-  createSecretKey,
-  randomBytes,
-  timingSafeEqual,
-} from "node:crypto";
+import { createCipheriv, createDecipheriv, createHash, createSecretKey, randomBytes } from "node:crypto";
 import type { KeyObject } from "node:crypto";
 import { KeysteadError } from "../errors.ts";
 import { lengthPrefixed } from "./sealed-value.ts";
@@ -21,8 +14,10 @@ const FINGERPRINT_DIGITS = 16;
 
 const HOW_TO_MAKE_ONE = "make one with `openssl rand -base64 32` or `keystead keygen`";
 
-/** Standard or URL-safe base64, with or without padding. */
-const BASE64 = /^[A-Za-z0-9+/_-]+={0,2}$/;
+const BASE64 = /^(?:[A-Za-z0-9+/]{4})*(?:[A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/;
+
+/** RFC 4648 section 5. Refused, so that a key has one form and two texts that look different are two keys. */
+const URL_SAFE_BASE64 = /^[A-Za-z0-9_-]+={0,2}$/;
 
 /** Which data key is wrapped: part of the additional data, so a wrapping cannot stand in for another's. */
 export interface WrappedKeyPlace {
@@ -79,6 +74,28 @@ export function createKeyEncryptionKeys(
   };
 }
 
+/**
+ * What is wrong with the text of a key, as the rest of a sentence that begins with the name of its setting; undefined when
+ * nothing is. White space around it does not count. No part of the text is repeated. The one rule for keys, which the
+ * configuration asks as well.
+ */
+export function encryptionKeyProblem(text: string): string | undefined {
+  const fault = faultOf(text.trim());
+  return (
+    fault &&
+    `${fault}. It has to be ${KEY_BYTES} bytes in standard base64, 44 characters with a "=" at the end: ${HOW_TO_MAKE_ONE}`
+  );
+}
+
+function faultOf(text: string): string | undefined {
+  if (text === "") return "is empty";
+  if (/[-_]/.test(text) && URL_SAFE_BASE64.test(text)) return "is URL-safe base64 (base64url)";
+  if (!BASE64.test(text)) return "is not base64";
+  const bytes = Buffer.from(text, "base64");
+  if (bytes.length !== KEY_BYTES) return `decodes to ${bytes.length} bytes instead of ${KEY_BYTES}`;
+  return bytes.toString("base64") === text ? undefined : "is base64 with stray bits at its end";
+}
+
 /** A fresh key in the form the settings take. */
 export function generateKeyEncryptionKey(): string {
   return randomBytes(KEY_BYTES).toString("base64");
@@ -97,20 +114,9 @@ function fingerprint(key: Buffer): string {
 }
 
 function parseKey(text: Secret, setting: string): Buffer {
-  const trimmed = text.reveal().trim();
-  if (trimmed === "") throw invalidKey(setting, "holds an empty key");
-  if (!BASE64.test(trimmed)) throw invalidKey(setting, "is not base64");
-  const bytes = Buffer.from(trimmed, "base64");
-  // Node skips what it cannot decode: only a text that comes out again as it went in was base64 throughout.
-  const again = Buffer.from(bytes.toString("base64url"));
-  const given = Buffer.from(trimmed.replaceAll("+", "-").replaceAll("/", "_").replace(/=+$/, ""));
-  if (again.length !== given.length || !timingSafeEqual(again, given)) throw invalidKey(setting, "is not base64");
-  if (bytes.length !== KEY_BYTES) throw invalidKey(setting, `decodes to ${bytes.length} bytes instead of ${KEY_BYTES}`);
-  return bytes;
-}
-
-function invalidKey(setting: string, what: string): KeysteadError {
-  return new KeysteadError("encryption_key_invalid", `${setting} ${what}: ${HOW_TO_MAKE_ONE}`);
+  const problem = encryptionKeyProblem(text.reveal());
+  if (problem !== undefined) throw new KeysteadError("encryption_key_invalid", `${setting} ${problem}`);
+  return Buffer.from(text.reveal().trim(), "base64");
 }
 
 /** version | IV | tag | wrapped key: 61 bytes for a data key of 32. */
