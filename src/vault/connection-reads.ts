@@ -16,9 +16,10 @@ export interface ConnectionRead {
 /** A connection that was found, with all that is sealed of it. */
 export interface FoundConnectionRow extends ConnectionSummaryRow {
   readonly integration_id: string;
-  readonly credentials_sealed: Buffer | null;
+  /** Base64, as `config_sealed`. */
+  readonly credentials_sealed: string | null;
   readonly credentials_revision: number | null;
-  readonly config_sealed: Buffer;
+  readonly config_sealed: string;
   readonly config_revision: number;
 }
 
@@ -35,7 +36,8 @@ export type ConnectionReadRow =
  *
  * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
  * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
- * whichever table looks small, and keep to it when it no longer is.
+ * whichever table looks small, and keep to it when it no longer is. Sealed values come in base64: two thirds of the
+ * bytes of a `bytea` in hex, and a quarter of the time to decode.
  */
 const READ_CONNECTIONS = statement(
   "read_connections",
@@ -87,7 +89,8 @@ const READ_CONNECTIONS = statement(
    )
    select position, integration_id, unique_key, provider, environment_id, connection_row_id, numeric_id, connection_id,
           end_user, tags, metadata, created_at, updated_at, credentials_type, credentials_expires_at,
-          credentials_sealed, credentials_revision, config_sealed, config_revision
+          encode(credentials_sealed, 'base64') as credentials_sealed, credentials_revision,
+          encode(config_sealed, 'base64') as config_sealed, config_revision
      from found`,
 );
 

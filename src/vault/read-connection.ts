@@ -47,14 +47,14 @@ export async function readConnection(vault: Vault, options: ReadConnectionOption
 
 async function openConnection(vault: Vault, row: FoundConnectionRow): Promise<ConnectionRecord> {
   const place = { environmentId: row.environment_id, rowId: row.connection_row_id };
-  const config = await vault.environmentKeys.open(row.config_sealed, {
+  const config = await vault.environmentKeys.open(Buffer.from(row.config_sealed, "base64"), {
     ...place,
     label: "connection.config",
     revision: row.config_revision,
   });
   const credentials =
     row.credentials_sealed !== null && row.credentials_revision !== null
-      ? await vault.environmentKeys.open(row.credentials_sealed, {
+      ? await vault.environmentKeys.open(Buffer.from(row.credentials_sealed, "base64"), {
           ...place,
           label: "connection.credentials",
           revision: row.credentials_revision,
