@@ -33,6 +33,9 @@ Every setting is an environment variable; docs/configuration.md lists them.
 /** Exit status for a command line that cannot be understood, as in most Unix programs. */
 const USAGE_ERROR = 2;
 
+/** For the last lines of a process that leaves something behind. */
+const LEFT_BEHIND_MS = 100;
+
 /** Runs one command and answers the exit status. Output for people and scripts goes to stdout, errors to stderr. */
 async function main(argv: readonly string[]): Promise<number> {
   const { values, positionals } = parseArgs({
@@ -73,7 +76,12 @@ async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<num
   const { serve } = await import("./serve.ts");
   const stop = new AbortController();
   for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
-  await serve(roles, stop.signal);
+  try {
+    await serve(roles, stop.signal);
+  } finally {
+    // What did not end in time would keep the process. Where nothing is left the timer does not, and never fires.
+    setTimeout(() => process.exit(), LEFT_BEHIND_MS).unref();
+  }
   return 0;
 }
 

@@ -4,9 +4,10 @@ import type { Part, Process } from "./serve.ts";
 import { createApiMetrics } from "./telemetry/api-metrics.ts";
 
 /** Serves the HTTP API until it is disposed. */
-export async function startApiPart({ vault, log, registry, readiness }: Process): Promise<Part> {
+export async function startApiPart({ vault, log, registry, readiness, cutOff }: Process): Promise<Part> {
   const { api: config } = loadConfig(process.env, ["api"]);
-  const api = createApi({ vault, log, metrics: createApiMetrics(registry), readyz: () => readiness.verdict() });
+  const metrics = createApiMetrics(registry);
+  const api = createApi({ vault, log, metrics, readyz: () => readiness.verdict(), cutOff });
   const port = await api.listen(config);
   log.info({ port }, "the API is served");
   return {

@@ -31,7 +31,7 @@ const CLUSTER_RETRY_MS = 2_000;
  * the process is to end before the API server has answered.
  */
 export async function startControllerPart(shared: Process, host: string): Promise<Part | undefined> {
-  const { log, registry, vault, signal, config } = shared;
+  const { log, registry, vault, signal, cutOff, config } = shared;
   const { controller: settings } = loadConfig(process.env, ["controller"]);
   const identity = await loadIdentity({ kubeconfig: settings.kubeconfig, env: process.env });
   const server = `${identity.server.host}:${identity.server.port}`;
@@ -50,7 +50,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
   // A restarted process is somebody else, also where the host name stays.
   const instance = `${host}_${process.pid}_${Date.now().toString(36)}`;
   const events = starting.use(
-    createEventRecorder(client, { controller: "keystead.dev/controller", instance, metrics, log }),
+    createEventRecorder(client, { controller: "keystead.dev/controller", instance, metrics, log, cutOff }),
   );
   const controller = starting.use(
     startController({
@@ -81,7 +81,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
     };
     await Promise.race([untilAborted(reign), caughtUp()]);
     // Whoever lost the lease may have a successor in a moment: its passes are broken off, not waited for.
-    await controller.drain(stop.signal.aborted ? undefined : 0);
+    await controller.drain(stop.signal.aborted ? cutOff : AbortSignal.abort());
   };
   const lease = `${config.installation.release}-controller`;
   metrics.leading(lease, false);

@@ -5,6 +5,7 @@ import { createKeyEncryptionKeys } from "./crypto/kek.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { checkSchema } from "./db/migrate.ts";
 import { asKeysteadError } from "./errors.ts";
+import { createShutdown, type Shutdown } from "./shutdown.ts";
 import { startHealthServer } from "./telemetry/health-server.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
 import { createDatabaseReadiness, type DatabaseReadiness, type Verdict } from "./telemetry/readiness.ts";
@@ -33,6 +34,8 @@ export interface Process {
   readonly readiness: DatabaseReadiness;
   /** Fires when the process has to end. */
   readonly signal: AbortSignal;
+  /** Fires when there is no more time for what is under way to end by itself. */
+  readonly cutOff: AbortSignal;
 }
 
 /** A part of the process at work. */
@@ -47,6 +50,9 @@ export interface Part extends AsyncDisposable {
  * Runs the parts until `signal` fires. The metrics port opens first, so that `/readyz` can say 503 while the database is
  * waited for; nothing is served or reconciled before the encryption key is proven against the database. Rejects when the
  * process cannot do its work: wrong configuration, wrong key, missing migration, lost leadership.
+ *
+ * Settles within the time of `createShutdown` after it was told to end. What did not end by then is left behind, so the
+ * caller has to end the process.
  */
 export async function serve(roles: readonly Role[], signal: AbortSignal): Promise<void> {
   // The sections of the parts are read by them; here only so that everything wrong is said at once.
@@ -55,37 +61,64 @@ export async function serve(roles: readonly Role[], signal: AbortSignal): Promis
   const unknown = unknownVariables(process.env);
   if (unknown.length > 0) log.warn({ variables: unknown }, "these variables are not known and are ignored");
 
+  using shutdown = createShutdown(log);
+  signal.addEventListener("abort", () => shutdown.begin(), { once: true });
+  if (signal.aborted) shutdown.begin();
+  await Promise.race([runParts(roles, { config, log, signal, shutdown }), shutdown.over]);
+}
+
+type Setting = Pick<Process, "config" | "log" | "signal"> & { readonly shutdown: Shutdown };
+
+/** Runs the parts, and ends them in the reverse order of their start. */
+async function runParts(roles: readonly Role[], setting: Setting): Promise<void> {
+  await using open = new AsyncDisposableStack();
+  try {
+    await work(roles, setting, open);
+    setting.shutdown.begin();
+  } catch (failure) {
+    setting.shutdown.begin(failure);
+    throw failure;
+  }
+}
+
+/** Starts everything, and resolves when the process has to end. What has to be ended then is put on `open`. */
+async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposableStack): Promise<void> {
+  const { config, log, signal, shutdown } = setting;
+  const { cutOff } = shutdown;
   const keys = createKeyEncryptionKeys(config.encryption.key, config.encryption.previousKeys);
   const registry = createRegistry({ version: VERSION });
   const readiness = createDatabaseReadiness();
-  const parts: Part[] = [];
+  const parts = new Map<Role, Part>();
 
-  await using health = await startHealthServer({
+  const health = await startHealthServer({
     ...config.metrics,
-    livez: () => livenessOf(parts),
+    livez: () => livenessOf([...parts.values()]),
     readyz: () => readiness.verdict(),
     registry,
   });
+  open.use(shutdown.named("metrics port", health));
   log.info({ port: health.port }, "metrics and probes are served");
 
-  await using database = openDatabase({
-    ...config.database,
-    applicationName: `keystead ${roles.join("+")}`,
-  });
+  const database = openDatabase({ ...config.database, applicationName: `keystead ${roles.join("+")}`, cutOff });
+  open.use(shutdown.named("database", database));
   const vault = await whenReachable(database, log, signal, () => openVault({ database, keys }));
   if (!vault) return;
   readiness.proven();
 
-  const shared: Process = { config, log, registry, vault, readiness, signal };
-  await using running = new AsyncDisposableStack();
-  running.use(watchDatabase({ ping: () => database.ping(), readiness, log }));
+  const shared: Process = { config, log, registry, vault, readiness, signal, cutOff };
+  const watch = watchDatabase({ ping: () => database.ping(), readiness, log });
+  open.use(shutdown.named("database watch", watch));
+  // All at once: none of them has to wait until another has ended.
+  open.defer(async () => {
+    const endings = [...parts].map(([role, part]) => shutdown.named(role, part)[Symbol.asyncDispose]());
+    await Promise.all(endings);
+  });
   for (const role of roles) {
     const part = role === "api" ? await startApi(shared) : await startController(shared);
     if (!part) return;
-    running.use(part);
-    parts.push(part);
+    parts.set(role, part);
   }
-  await Promise.race([...parts.map((part) => part.ended), ended(signal)]);
+  await Promise.race([...[...parts.values()].map((part) => part.ended), ended(signal)]);
   readiness.draining();
   log.info("shutting down");
 }

@@ -69,7 +69,8 @@ test("a request in flight is answered when the process ends, and its connection 
 });
 
 test("a request that never ends does not keep the process from ending", async () => {
-  const api = await startTestApi({ drain: 100 });
+  const cutOff = new AbortController();
+  const api = await startTestApi({}, cutOff.signal);
   const environment = await createEnvironment(api);
   const client = new Client({ connectionString: api.database.ownerUrl });
   await client.connect();
@@ -82,7 +83,9 @@ test("a request that never ends does not keep the process from ending", async ()
     const { rowCount } = await client.query("select 1 from pg_locks where not granted");
     expect(rowCount).toBeGreaterThan(0);
   });
-  await api.close();
+  const closed = api.close();
+  cutOff.abort();
+  await closed;
   expect(await inFlight).toBe("cut off");
   await client.query("rollback");
   await client.end();

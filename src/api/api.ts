@@ -11,7 +11,7 @@ import * as limits from "./limits.ts";
 import { serveProbes } from "./probes.ts";
 import { refuse, type ApiDeps } from "./route.ts";
 
-/** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest. */
+/** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
 export interface Api extends AsyncDisposable {
   /** For tests that need no socket (`inject`). */
   readonly app: FastifyInstance;
@@ -76,9 +76,12 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
     },
     async [Symbol.asyncDispose]() {
       ending = true;
-      const cutOff = setTimeout(() => app.server.closeAllConnections(), timeouts.drain);
-      await app.close();
-      clearTimeout(cutOff);
+      const closed = app.close();
+      const cut = (): void => app.server.closeAllConnections();
+      deps.cutOff?.addEventListener("abort", cut, { once: true });
+      if (deps.cutOff?.aborted) cut();
+      await closed;
+      deps.cutOff?.removeEventListener("abort", cut);
     },
   };
 }

@@ -25,8 +25,6 @@ export interface Timeouts {
   readonly check: number;
   /** For a kept connection to be idle. */
   readonly keepAlive: number;
-  /** For requests in flight to finish when the process ends. */
-  readonly drain: number;
 }
 
 /** What a running API has; docs/api.md says what callers see beyond them. */
@@ -37,6 +35,4 @@ export const TIMEOUTS: Timeouts = {
   check: 2_000,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
   keepAlive: 75_000,
-  /** Of the ten seconds in which a process has to end, three are left for the database and the other parts. */
-  drain: 7_000,
 };

@@ -15,6 +15,8 @@ export interface ApiDeps {
   readonly log: Log;
   /** Answers `/readyz`. */
   readonly readyz: () => Verdict;
+  /** Breaks off the requests that are still in flight while the API ends; without it they have all the time they need. */
+  readonly cutOff?: AbortSignal;
 }
 
 /** What the routes work with. */

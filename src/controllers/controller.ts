@@ -32,8 +32,8 @@ export interface Controller extends AsyncDisposable {
    * queue; with `signal` it stops feeding the queue.
    */
   work(signal: AbortSignal): Promise<void>;
-  /** Lets the passes that run come to an end and begins no other. */
-  drain(deadlineMs?: number): Promise<void>;
+  /** Lets the passes that run come to an end, until `cutOff` breaks them off, and begins no other. */
+  drain(cutOff: AbortSignal): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
   unhealthy(now: number): string | undefined;
 }
@@ -111,8 +111,8 @@ export function startController(options: ControllerOptions): Controller {
         begins: (kind) => void begun.add(kind),
       });
     },
-    async drain(deadlineMs) {
-      await Promise.all(followed.map(({ queue }) => queue.drain(deadlineMs)));
+    async drain(cutOff) {
+      await Promise.all(followed.map(({ queue }) => queue.drain(cutOff)));
     },
     unhealthy(now) {
       const reasons = [...followed.map(({ objects }) => objects.unhealthy(now)), secretWatch.unhealthy(now)];

@@ -26,6 +26,11 @@ export interface ConnectionOptions {
   readonly applicationName: string;
   /** Default 10 s. */
   readonly statementTimeoutMs?: number;
+  /**
+   * Breaks every connection and every later attempt to connect: on a dead link neither a statement nor a polite goodbye is
+   * answered. Without it closing waits for the answer.
+   */
+  readonly cutOff?: AbortSignal;
 }
 
 /** What every connection of one `Database` is made with. */
@@ -41,8 +46,6 @@ export interface ConnectionSettings {
    * poolers do. Connecting again then does without them.
    */
   droppedStartupLimits(thrown: unknown): boolean;
-  /** Destroys all connections that are left: on a dead link a polite goodbye is never answered. */
-  destroyConnections(): void;
 }
 
 /** Throws `configuration_invalid` for a text that is no URL; the text itself, which holds a password, is not repeated. */
@@ -52,12 +55,7 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
     throw new KeysteadError("configuration_invalid", "the database URL is no postgres:// URL");
   }
   const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
-  const sockets = new Set<Socket>();
-  const openSocket = (): Socket => {
-    const socket = new Socket();
-    sockets.add(socket);
-    return socket.once("close", () => sockets.delete(socket));
-  };
+  const openSocket = createSockets(options.cutOff);
   let limitsAtStartup = true;
   return {
     clientConfig: () => ({
@@ -83,10 +81,26 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
       limitsAtStartup = false;
       return true;
     },
-    destroyConnections() {
-      for (const socket of sockets) socket.destroy();
-    },
   };
+}
+
+/** Gives new sockets, until `cutOff` breaks them all. */
+function createSockets(cutOff: AbortSignal | undefined): () => Socket {
+  const open = new Set<Socket>();
+  cutOff?.addEventListener("abort", () => open.forEach(cut), { once: true });
+  return () => {
+    const socket = new Socket();
+    open.add(socket);
+    // Not before `pg` has begun to connect it, and listens for its errors.
+    if (cutOff?.aborted) setImmediate(cut, socket);
+    return socket.once("close", () => open.delete(socket));
+  };
+}
+
+function cut(socket: Socket): void {
+  socket.destroy(
+    new KeysteadError("database_unavailable", "the connection to the database was cut off: the process ends"),
+  );
 }
 
 /** Counts and revisions are whole numbers far below 2^53; `pg` would hand them over as text. */

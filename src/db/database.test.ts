@@ -143,6 +143,25 @@ test("a link that went dead without a word is noticed by the client's own clock"
   expect(await database.read({ name: "one", text: "select 1 as one" }, [])).toEqual([{ one: 1 }]);
 });
 
+test("when it is cut off, statements on a dead link fail at once, none is begun, and closing ends", async () => {
+  await using context = await createDatabase();
+  await using proxy = await startSeverableProxy(addressOf(context.url));
+  const cutOff = new AbortController();
+  const url = urlThrough(proxy, context.url);
+  const database = openDatabase({ url, applicationName: "test", cutOff: cutOff.signal });
+  await database.ping();
+  proxy.goDead();
+  const inFlight = [database.ping(), database.read({ name: "one", text: "select 1" }, [])];
+  const closed = database[Symbol.asyncDispose]();
+  cutOff.abort();
+  inFlight.push(database.read({ name: "one", text: "select 1" }, []));
+
+  for (const outcome of await Promise.allSettled(inFlight)) {
+    expect(outcome).toMatchObject({ status: "rejected", reason: { code: "database_unavailable" } });
+  }
+  await closed;
+});
+
 test("closing leaves no connection behind", async () => {
   await using context = await createDatabase();
   const applicationName = "keystead-closing-test";

@@ -39,9 +39,6 @@ const CONFLICT_ATTEMPTS = 4;
 /** Spread of the pause before the n-th retry, so that two transactions that met do not meet again. */
 const CONFLICT_PAUSE_MS = 10;
 
-/** Time for statements in flight to end when the database is closed; the process has 10 s in all. */
-const CLOSE_TIMEOUT_MS = 5_000;
-
 /** Opens nothing yet: connections are made when they are needed, and again after a failure. */
 export function openDatabase(options: DatabaseOptions): Database {
   const settings = createConnectionSettings(options);
@@ -60,9 +57,7 @@ export function openDatabase(options: DatabaseOptions): Database {
     },
     ping: async () => void (await query("select 1")),
     async [Symbol.asyncDispose]() {
-      const farewell = setTimeout(() => settings.destroyConnections(), CLOSE_TIMEOUT_MS);
       await Promise.all([reader[Symbol.asyncDispose](), pool.end()]);
-      clearTimeout(farewell);
     },
   };
 }

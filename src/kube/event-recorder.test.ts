@@ -116,8 +116,10 @@ test("bad case 24: an API server that refuses or ignores events costs events, an
   const outcomes: string[] = [];
   const lines: string[] = [];
   const say = (_fields: object, line: string): void => void lines.push(line);
+  const cutOff = new AbortController();
   const recorder = createEventRecorder(client, {
     ...options,
+    cutOff: cutOff.signal,
     metrics: { recorded: (outcome) => void outcomes.push(outcome) },
     log: { info: say, warn: say, error: say },
   });
@@ -131,7 +133,9 @@ test("bad case 24: an API server that refuses or ignores events costs events, an
   await eventually(() => expect(server.requests).toHaveLength(2));
   // What waits is bounded: the oldest are given up for the newest.
   expect(outcomes.length).toBeGreaterThanOrEqual(1_999);
-  await recorder[Symbol.asyncDispose]();
+  const disposed = recorder[Symbol.asyncDispose]();
+  cutOff.abort();
+  await disposed;
   recorder.record(subject("too-late"), note);
   expect(server.requests.length).toBeLessThan(5);
 });

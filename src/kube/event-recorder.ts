@@ -20,11 +20,13 @@ export interface EventRecorderMetrics {
 export interface EventRecorderOptions extends EventReporter {
   readonly metrics?: EventRecorderMetrics | undefined;
   readonly log?: KubeLog | undefined;
+  /** Ends the sending of what waits while the recorder is disposed; without it all of it is sent. */
+  readonly cutOff?: AbortSignal | undefined;
   /** Milliseconds since the epoch. */
   readonly now?: () => number;
 }
 
-/** Tells people what happens to objects. Disposing sends what waits, for two seconds at most. */
+/** Tells people what happens to objects. Disposing sends what waits, until `cutOff` fires. */
 export interface EventRecorder extends AsyncDisposable {
   /** Never throws and never waits. Events are hints: when too many come at once, or the API server takes none, some are lost. */
   record(subject: EventSubject, note: EventNote): void;
@@ -40,9 +42,6 @@ const SERIES_WRITE_MS = 30_000;
 
 /** Series remembered, and so also events that wait to be sent: some hundred KB at most. */
 const MAX_SERIES = 1_000;
-
-/** Time for the last events when the process ends. */
-const LAST_FLUSH_MS = 2_000;
 
 interface Series extends EventSeries {
   lastAt: number;
@@ -80,9 +79,11 @@ export function createEventRecorder(client: KubeClient, options: EventRecorderOp
     async [Symbol.asyncDispose]() {
       clearTimeout(recorder.timer);
       for (const series of recorder.series.values()) enqueue(recorder, series);
-      const patience = setTimeout(() => recorder.stop.abort(), LAST_FLUSH_MS);
+      const giveUp = (): void => recorder.stop.abort();
+      options.cutOff?.addEventListener("abort", giveUp, { once: true });
+      if (options.cutOff?.aborted) giveUp();
       await recorder.sending;
-      clearTimeout(patience);
+      options.cutOff?.removeEventListener("abort", giveUp);
       recorder.stop.abort();
     },
   };

@@ -50,7 +50,7 @@ interface Held {
   readonly at: number;
 }
 
-/** For giving back, of the seconds that a process has to end. */
+/** For giving back: it comes after the leader's last write, for which a process takes most of its time to end. */
 const RELEASE_MS = 2_000;
 
 /**

@@ -246,7 +246,7 @@ test("draining lets runs end, begins no new ones, and aborts those that take too
   for (const name of ["slow", "fast", "waiting"]) queue.add(key(name), "changed");
   queue.addAfter(key("later"), 60_000);
   await eventually(() => expect(started).toHaveLength(2));
-  const drained = queue.drain(100);
+  const drained = queue.drain(AbortSignal.timeout(100));
   queue.add(key("too late"), "changed");
   gate.resolve();
   await drained;
@@ -259,7 +259,7 @@ test("a run that ignores its signal does not keep the process", async () => {
   const queue = queueOf(() => new Promise<Requeue>(() => undefined));
   queue.add(key("stuck"), "changed");
   await eventually(() => expect(queue.snapshot().running).toBe(1));
-  await queue.drain(10);
+  await queue.drain(AbortSignal.timeout(10));
   expect(queue.snapshot().running).toBe(1);
 });
 
@@ -277,7 +277,7 @@ test("feeders wait until the queue is shallow enough, and are let go when it end
   expect(order).toEqual(["shallow at 2"]);
   for (let index = 0; index < 10; index += 1) queue.add(key(String(index)), "resync");
   const waiting = queue.whenBelow(0);
-  await queue.drain(1_000);
+  await queue.drain(AbortSignal.timeout(1_000));
   await waiting;
 });
 

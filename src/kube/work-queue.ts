@@ -7,7 +7,7 @@ import { addKey, createWorkSchedule, delayKey } from "./work-schedule.ts";
 
 export type { Requeue, WorkPriority, WorkQueueMetrics, WorkQueueOptions, WorkQueueSnapshot, WorkTurn };
 
-/** Keys with work to do. Disposing drains with the default deadline. */
+/** Keys with work to do. Disposing breaks off what runs; whoever wants it to end by itself drains before. */
 export interface WorkQueue extends AsyncDisposable {
   start(): void;
   /** The key is run once more, however often it is added until then. */
@@ -20,16 +20,16 @@ export interface WorkQueue extends AsyncDisposable {
   whenBelow(limit: number): Promise<void>;
   /** Resolves when no key waits and none runs. Delayed keys do not count. */
   whenIdle(): Promise<void>;
-  /** Ends the queue: nothing is accepted or begun any more; runs get `deadlineMs` (7 s) to end, then their signals fire. */
-  drain(deadlineMs?: number): Promise<void>;
+  /**
+   * Ends the queue: nothing is accepted or begun any more, and runs may end by themselves until `cutOff` fires; then their
+   * signals do. Resolves when none runs any more, or one second after that.
+   */
+  drain(cutOff: AbortSignal): Promise<void>;
   snapshot(now?: number): WorkQueueSnapshot;
 }
 
 /** A first retry waits half of it on average; the cap is how long an object that nobody mends is left alone. */
 const DEFAULT_BACKOFF = { baseMs: 5, capMs: 5 * 60_000 };
-
-/** Of the ten seconds in which a process has to end. */
-const DEFAULT_DRAIN_MS = 7_000;
 
 /** Of the slots, those that only changed keys get: one in eight, at least one, unless there is only one. */
 const RESERVED_SHARE = 8;
@@ -77,8 +77,8 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     depth: (priority) => depthOf(queue, priority),
     whenBelow: (limit) => when(queue, () => queue.state === "ended" || depthOf(queue) < limit),
     whenIdle: () => when(queue, () => queue.state === "ended" || (depthOf(queue) === 0 && queue.running.size === 0)),
-    drain: (deadlineMs = DEFAULT_DRAIN_MS) => drain(queue, deadlineMs),
+    drain: (cutOff) => drain(queue, cutOff),
     snapshot: (now = performance.now()) => snapshotOf(queue, now),
-    [Symbol.asyncDispose]: () => drain(queue, DEFAULT_DRAIN_MS),
+    [Symbol.asyncDispose]: () => drain(queue, AbortSignal.abort()),
   };
 }

@@ -140,23 +140,25 @@ function wake(queue: WorkRuns): void {
 }
 
 /** Ends the queue; see `WorkQueue`. */
-export async function drain(queue: WorkRuns, deadlineMs: number): Promise<void> {
+export async function drain(queue: WorkRuns, cutOff: AbortSignal): Promise<void> {
   const { name } = queue.options;
   queue.state = "ended";
   clearSchedule(queue.schedule);
   wake(queue);
-  await allEnded(queue, deadlineMs);
+  await allEnded(queue, cutOff);
   for (const run of queue.running)
     run.stop.abort(new KeysteadError("kube_call_aborted", `The queue ${name} has ended`));
-  await allEnded(queue, ABORTED_RUN_MS);
+  await allEnded(queue, AbortSignal.timeout(ABORTED_RUN_MS));
 }
 
-/** Resolves when nothing runs any more, or after the time. */
-async function allEnded(queue: WorkRuns, ms: number): Promise<void> {
+/** Resolves when nothing runs any more, or when the signal fires. */
+async function allEnded(queue: WorkRuns, cutOff: AbortSignal): Promise<void> {
+  if (cutOff.aborted) return;
   const patience = Promise.withResolvers<void>();
-  const timer = setTimeout(patience.resolve, ms);
+  const giveUp = (): void => patience.resolve();
+  cutOff.addEventListener("abort", giveUp, { once: true });
   await Promise.race([patience.promise, when(queue, () => queue.running.size === 0)]);
-  clearTimeout(timer);
+  cutOff.removeEventListener("abort", giveUp);
 }
 
 /** For the gauges. */

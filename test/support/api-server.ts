@@ -72,7 +72,7 @@ type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config
 /** Who changes and deletes things that no resource stands behind. */
 const TEST: Actor = { kind: "system", name: "test" };
 
-export async function startTestApi(timeouts: Partial<Timeouts> = {}): Promise<TestApi> {
+export async function startTestApi(timeouts: Partial<Timeouts> = {}, cutOff?: AbortSignal): Promise<TestApi> {
   const stack = new AsyncDisposableStack();
   const database = stack.use(await createDatabase());
   let logged = "";
@@ -94,7 +94,7 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}): Promise<Te
   readiness.proven();
   const api = stack.use(
     createApi(
-      { vault, metrics: createApiMetrics(registry), log, readyz: () => readiness.verdict() },
+      { vault, metrics: createApiMetrics(registry), log, readyz: () => readiness.verdict(), ...(cutOff && { cutOff }) },
       { ...TIMEOUTS, ...timeouts },
     ),
   );

@@ -9,6 +9,8 @@ export interface SeverableProxy extends AsyncDisposable {
   mend(): void;
   /** Open connections pass nothing any more, in either direction, and are not closed: a dead link. New ones work. */
   goSilent(): void;
+  /** The same, and new connections are accepted and never answered: a host that is half dead. For good. */
+  goDead(): void;
   /** Connections that were asked for so far, refused ones included. */
   readonly accepted: number;
 }
@@ -17,11 +19,18 @@ export interface SeverableProxy extends AsyncDisposable {
 export async function startSeverableProxy(target: { host: string; port: number }): Promise<SeverableProxy> {
   const sockets = new Set<Socket>();
   let severed = false;
+  let dead = false;
   let accepted = 0;
   const server = createServer((client) => {
     accepted += 1;
     if (severed) {
       client.resetAndDestroy();
+      return;
+    }
+    if (dead) {
+      sockets.add(client);
+      client.on("error", () => undefined);
+      client.on("close", () => sockets.delete(client));
       return;
     }
     const upstream = connect(target);
@@ -46,6 +55,9 @@ export async function startSeverableProxy(target: { host: string; port: number }
   const cut = () => {
     for (const socket of sockets) socket.destroy();
   };
+  const silence = () => {
+    for (const socket of sockets) socket.unpipe().pause();
+  };
   return {
     port,
     sever() {
@@ -55,8 +67,10 @@ export async function startSeverableProxy(target: { host: string; port: number }
     mend() {
       severed = false;
     },
-    goSilent() {
-      for (const socket of sockets) socket.unpipe().pause();
+    goSilent: silence,
+    goDead() {
+      dead = true;
+      silence();
     },
     get accepted() {
       return accepted;
