@@ -14,6 +14,7 @@ export async function startApiPart({ vault, log, registry, readiness, cutOff }: 
     // It goes on until somebody disposes it.
     ended: Promise.withResolvers<void>().promise,
     unhealthy: () => undefined,
+    unready: () => undefined,
     [Symbol.asyncDispose]: () => api[Symbol.asyncDispose](),
   };
 }

@@ -14,6 +14,7 @@ import { createControllerMetrics } from "./telemetry/controller-metrics.ts";
 import { createKubeClientMetrics } from "./telemetry/kube-metrics.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createQueueMetrics } from "./telemetry/queue-metrics.ts";
+import { OUTAGE_GRACE_MS } from "./telemetry/readiness.ts";
 import { createWatchMetrics } from "./telemetry/watch-metrics.ts";
 import { VERSION } from "./version.ts";
 
@@ -85,6 +86,8 @@ export async function startControllerPart(shared: Process, host: string): Promis
   };
   const lease = `${config.installation.release}-controller`;
   metrics.leading(lease, false);
+  // When the API server last said who leads. Where nobody has to ask it is not looked at.
+  let leaseAt = performance.now();
   const ended = settings.leaderElection
     ? campaign(client, {
         namespace: settings.namespace ?? identity.namespace,
@@ -94,6 +97,9 @@ export async function startControllerPart(shared: Process, host: string): Promis
         metrics,
         log,
         lead,
+        answered() {
+          leaseAt = performance.now();
+        },
       })
     : lead(0, stop.signal);
   // Whoever waits for it hears of it; a rejection before that must not end the process by itself.
@@ -103,6 +109,11 @@ export async function startControllerPart(shared: Process, host: string): Promis
   return {
     ended,
     unhealthy: () => controller.unhealthy(performance.now()),
+    unready() {
+      const now = performance.now();
+      if (!settings.leaderElection || now - leaseAt <= OUTAGE_GRACE_MS) return controller.unready(now);
+      return `the Lease ${lease} could not be read for more than ${OUTAGE_GRACE_MS / 1_000} s; the log says why`;
+    },
     async [Symbol.asyncDispose]() {
       stop.abort();
       // A lost lease was reported already; here only the end counts.

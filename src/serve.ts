@@ -44,6 +44,8 @@ export interface Part extends AsyncDisposable {
   readonly ended: Promise<void>;
   /** Why no progress is possible any more, if so. */
   unhealthy(): string | undefined;
+  /** Why it cannot do its work, if so, although that may pass by itself. Its database is not its own affair. */
+  unready(): string | undefined;
 }
 
 /**
@@ -93,7 +95,7 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
   const health = await startHealthServer({
     ...config.metrics,
     livez: () => livenessOf([...parts.values()]),
-    readyz: () => readiness.verdict(),
+    readyz: () => readinessOf(roles, parts, readiness.verdict()),
     registry,
   });
   open.use(shutdown.named("metrics port", health));
@@ -161,6 +163,16 @@ async function whenReachable<T>(
 function livenessOf(parts: readonly Part[]): Verdict {
   const reason = parts.map((part) => part.unhealthy()).find((one) => one !== undefined);
   return reason === undefined ? { ok: true } : { ok: false, reason };
+}
+
+function readinessOf(roles: readonly Role[], parts: ReadonlyMap<Role, Part>, database: Verdict): Verdict {
+  if (!database.ok) return database;
+  for (const role of roles) {
+    const part = parts.get(role);
+    const reason = part ? part.unready() : `the ${role} has not started yet; the log says what it waits for`;
+    if (reason !== undefined) return { ok: false, reason };
+  }
+  return database;
 }
 
 function ended(signal: AbortSignal): Promise<void> {

@@ -36,6 +36,8 @@ export interface Controller extends AsyncDisposable {
   drain(cutOff: AbortSignal): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
   unhealthy(now: number): string | undefined;
+  /** Why it would not hear of a change, at `now`, if so. */
+  unready(now: number): string | undefined;
 }
 
 /** Starts to watch. Nothing is reconciled yet, so that a standby has everything at hand when it becomes the leader. */
@@ -115,7 +117,12 @@ export function startController(options: ControllerOptions): Controller {
       await Promise.all(followed.map(({ queue }) => queue.drain(cutOff)));
     },
     unhealthy(now) {
-      const reasons = [...followed.map(({ objects }) => objects.unhealthy(now)), secretWatch.unhealthy(now)];
+      const watches = [...followed.map(({ objects }) => objects.unhealthy(now)), secretWatch.unhealthy(now)];
+      const queued = followed.map(({ queue }) => queue.unhealthy(now));
+      return [...watches, ...queued].find((reason) => reason !== undefined);
+    },
+    unready(now) {
+      const reasons = [...followed.map(({ objects }) => objects.unready(now)), secretWatch.unready(now)];
       return reasons.find((reason) => reason !== undefined);
     },
     async [Symbol.asyncDispose]() {

@@ -14,7 +14,7 @@ import { type Watched, watchKind } from "./watch.ts";
 /** One kind at work: its objects, and the queue of those that need a pass. */
 export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
   readonly kind: R["kind"];
-  readonly objects: Pick<Watched<Parsed<R>>, "get" | "keys" | "synced" | "unhealthy">;
+  readonly objects: Pick<Watched<Parsed<R>>, "get" | "keys" | "synced" | "unhealthy" | "unready">;
   readonly queue: WorkQueue;
 }
 
@@ -108,6 +108,7 @@ export function followKind<R extends KeysteadResource>(
       keys: () => watched.keys(),
       synced: watched.synced,
       unhealthy: (now) => watched.unhealthy(now),
+      unready: (now) => watched.unready(now),
     },
     queue,
     async [Symbol.asyncDispose]() {

@@ -14,6 +14,8 @@ export interface SecretWatch extends AsyncDisposable {
    */
   start(): Promise<void>;
   unhealthy(now: number): string | undefined;
+  /** See `Watched`. */
+  unready(now: number): string | undefined;
 }
 
 type SecretWatchOptions = Pick<FollowOptions, "client" | "namespaces" | "references" | "metrics" | "log"> & {
@@ -57,6 +59,7 @@ export function createSecretWatch({ references, wake, metrics, ...options }: Sec
       await watched.synced;
     },
     unhealthy: (now) => watched?.unhealthy(now),
+    unready: (now) => (watched ? watched.unready(now) : "secrets have not been listed yet"),
     async [Symbol.asyncDispose]() {
       await watched?.[Symbol.asyncDispose]();
     },

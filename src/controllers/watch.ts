@@ -7,6 +7,7 @@ import type { ReflectorMetrics } from "../kube/reflector-position.ts";
 import type { ReflectorHandler } from "../kube/reflector-store.ts";
 import type { ResourceKind } from "../kube/resource-path.ts";
 import type { Log } from "../telemetry/log.ts";
+import { OUTAGE_GRACE_MS } from "../telemetry/readiness.ts";
 
 interface WatchOptions<T> {
   readonly client: KubeClient;
@@ -28,8 +29,13 @@ export interface Watched<T> extends AsyncDisposable {
   adopt(object: KubeObject): void;
   /** Resolves when the first list of every namespace is complete. */
   readonly synced: Promise<void>;
-  /** Why the watch cannot be relied on any more, at `now` (`performance.now()`), if so. */
+  /** Why the watch cannot be relied on any more, at `now` (`performance.now()`), if so: only a restart may help. */
   unhealthy(now: number): string | undefined;
+  /**
+   * Why nothing is known of the kind at `now`, if so: it was not listed yet, or could not be watched for longer than an outage
+   * is forgiven. Of several namespaces one that works is enough, as for `synced`.
+   */
+  unready(now: number): string | undefined;
 }
 
 /** How long the first list of one of several namespaces may take before the others begin. */
@@ -70,6 +76,12 @@ export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watch
         if (!health.ok) return health.reason;
       }
       return undefined;
+    },
+    unready(now) {
+      const { plural } = options.kind;
+      if (!all.some((reflector) => reflector.isSynced)) return `${plural} have not been listed yet; the log says why`;
+      if (all.some((reflector) => reflector.outageMs(now) <= OUTAGE_GRACE_MS)) return undefined;
+      return `${plural} could not be watched for more than ${OUTAGE_GRACE_MS / 1_000} s; the log says why`;
     },
     async [Symbol.asyncDispose]() {
       await Promise.all(all.map((reflector) => reflector[Symbol.asyncDispose]()));

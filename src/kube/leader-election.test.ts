@@ -77,6 +77,32 @@ test("of several campaigners exactly one leads at a time, each with a higher fen
   expect(all.map((one) => one.reigns.length)).toEqual([1, 1, 1, 1, 1]);
 });
 
+test("whoever leads and whoever waits hears that the API server answers, and nobody when it does not", async () => {
+  await using server = await startFaultServer();
+  await using client = createKubeClient(server.identity);
+  server.otherwise("call", refusal(403, "Forbidden"));
+  let answers = 0;
+  const one = campaigner(client, "default", { ...PATIENT, answered: () => void (answers += 1) });
+  await eventually(() => expect(server.requests.length).toBeGreaterThan(2));
+  expect(answers).toBe(0);
+  one.stop.abort();
+  await one.ended;
+
+  await using namespace = await createNamespace("election");
+  await using real = createKubeClient(await realIdentity());
+  const heard = { leader: 0, standby: 0 };
+  const leader = campaigner(real, namespace.name, { ...PATIENT, answered: () => void (heard.leader += 1) });
+  await eventually(() => expect(leads(leader)).toBe(true));
+  const standby = campaigner(real, namespace.name, { ...PATIENT, answered: () => void (heard.standby += 1) });
+  await eventually(() => {
+    expect(heard.leader).toBeGreaterThan(2);
+    expect(heard.standby).toBeGreaterThan(2);
+  });
+  standby.stop.abort();
+  leader.stop.abort();
+  await Promise.all([standby.ended, leader.ended]);
+});
+
 test("a leader that stops gives the lease back, so that the next does not wait for its end", async () => {
   await using namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());

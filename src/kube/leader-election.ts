@@ -24,6 +24,8 @@ export interface CampaignOptions extends LeaseAddress {
   readonly renewDeadlineMs?: number;
   /** Time between two attempts; 2 s by default, up to a fifth more for those who wait. */
   readonly retryMs?: number;
+  /** Called each time the API server says who holds the lease: without it nobody knows whether anybody leads. */
+  readonly answered?: (() => void) | undefined;
   readonly metrics?: LeaderElectionMetrics | undefined;
   readonly log?: KubeLog | undefined;
 }
@@ -93,6 +95,7 @@ async function acquire(state: Campaign): Promise<Held | undefined> {
     const at = performance.now();
     try {
       const fence = await tryAcquire(candidate, { signal, timeoutMs: state.callTimeoutMs });
+      state.options.answered?.();
       if (fence !== undefined) return { fence, at };
       reported = undefined;
     } catch (thrown) {
@@ -151,6 +154,7 @@ async function keepRenewing(state: Campaign, { fence, at }: Held, signal: AbortS
     try {
       const timeoutMs = Math.min(leftMs, state.callTimeoutMs);
       if (await renew(candidate, fence, { signal, timeoutMs })) renewedAt = startedAt;
+      state.options.answered?.();
     } catch (thrown) {
       if (signal.aborted) return;
       const error = asKeysteadError(thrown);

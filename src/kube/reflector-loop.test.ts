@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { eventually } from "../../test/support/eventually.ts";
 import { KeysteadError } from "../errors.ts";
 import { apiError } from "./api-error.ts";
+import { silentLog } from "./log.ts";
 import type { ReflectorLoop } from "./reflector-loop.ts";
 import { createReflectorLoop } from "./reflector-loop.ts";
 import { REFLECTOR_TIMING } from "./reflector-timing.ts";
@@ -86,4 +87,35 @@ test("a failure is never a reason to end, and the end is never a failure", async
   await eventually(() => expect(turns).toBeGreaterThan(10));
   stop.abort();
   await running;
+});
+
+test("an outage counts from the beginning, and from the first failure, until a watch is open", async () => {
+  const stop = new AbortController();
+  const turns: (() => Promise<void>)[] = [];
+  const outages: number[] = [];
+  const loop = createReflectorLoop({
+    kind: "widgets",
+    position: {
+      async advance() {
+        outages.push(loop.outageMs(performance.now() + 60_000));
+        await turns.shift()?.();
+      },
+      failed: () => undefined,
+    },
+    timing: { ...REFLECTOR_TIMING, backoffMs: 0, backoffCapMs: 0, reopenMs: 0 },
+    log: silentLog,
+    signal: stop.signal,
+    progress: () => undefined,
+    ended: () => undefined,
+  });
+  turns.push(
+    () => Promise.reject(unreachable),
+    async () => loop.opened(),
+    () => Promise.reject(unreachable),
+    () => Promise.reject(unreachable),
+    async () => stop.abort(),
+  );
+  await loop.run();
+
+  expect(outages.map((ms) => (ms >= 60_000 ? "outage" : ms))).toEqual(["outage", "outage", 0, "outage", "outage"]);
 });

@@ -27,6 +27,8 @@ export interface ReflectorLoop {
   run(): Promise<void>;
   /** To be told that the server accepted a watch. */
   opened(): void;
+  /** See `Reflector`. */
+  outageMs(now: number): number;
 }
 
 /** A missing CRD is about to be installed more often than not: asked for again soon, as it costs next to nothing. */
@@ -44,6 +46,8 @@ export function createReflectorLoop(options: ReflectorLoopOptions): ReflectorLoo
   let failures = 0;
   /** Code of the trouble a line was written about: one when it begins or changes its nature, none for each attempt. */
   let reported: string | undefined;
+  /** `performance.now()` of the first failure since a watch was open; at first of the beginning. */
+  let brokenSince: number | undefined = performance.now();
 
   const report = (error: KeysteadError): void => {
     const quiet = failures <= QUIET_FAILURES && !NEEDS_A_PERSON.has(error.code);
@@ -68,6 +72,7 @@ export function createReflectorLoop(options: ReflectorLoopOptions): ReflectorLoo
       const error = asKeysteadError(thrown);
       if (signal.aborted) return 0;
       failures = performance.now() - startedAt >= timing.healthyMs ? 1 : failures + 1;
+      brokenSince ??= performance.now();
       position.failed(error, failures);
       options.ended(error.code);
       report(error);
@@ -86,7 +91,9 @@ export function createReflectorLoop(options: ReflectorLoopOptions): ReflectorLoo
     opened() {
       if (reported !== undefined) log.info({ kind }, `Watching ${kind} again`);
       reported = undefined;
+      brokenSince = undefined;
     },
+    outageMs: (now) => (brokenSince === undefined ? 0 : now - brokenSince),
   };
 }
 

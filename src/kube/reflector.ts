@@ -53,6 +53,11 @@ export interface Reflector<T> extends AsyncDisposable {
    * restart: not ok means that neither bytes nor attempts were seen for longer than any of them may take.
    */
   health(now: number): ReflectorHealth;
+  /**
+   * Milliseconds at `now` since a watch was last open, or since the beginning; 0 while one is. Whatever happened in this time
+   * is not known here. A connection that died without a word counts as open until that is noticed.
+   */
+  outageMs(now: number): number;
 }
 
 /**
@@ -114,6 +119,7 @@ export function startReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
       if (quietMs <= longestQuietMs(timing)) return { ok: true };
       return { ok: false, reason: `the watch of ${source.name} has not moved for ${Math.round(quietMs / 1_000)} s` };
     },
+    outageMs: (now) => loop.outageMs(now),
     async [Symbol.asyncDispose]() {
       stop.abort();
       synced.reject(aborted(signal));

@@ -263,6 +263,22 @@ test("a run that ignores its signal does not keep the process", async () => {
   expect(queue.snapshot().running).toBe(1);
 });
 
+test("a queue is unhealthy when every place is held by a run that ignores its signal, and not before", async () => {
+  const gate = Promise.withResolvers<Requeue>();
+  await using queue = queueOf(() => gate.promise, { concurrency: 2, runTimeoutMs: 1_000 });
+  queue.add(key("stuck"), "changed");
+  await eventually(() => expect(queue.snapshot().running).toBe(1));
+  const hourLater = performance.now() + 3_600_000;
+  expect(queue.unhealthy(hourLater), "one place is free").toBeUndefined();
+  queue.add(key("stuck too"), "changed");
+  await eventually(() => expect(queue.snapshot().running).toBe(2));
+  expect(queue.unhealthy(performance.now() + 30_000), "they may be in a call that ends").toBeUndefined();
+  expect(queue.unhealthy(hourLater)).toContain("ignore");
+  gate.resolve(done);
+  await queue.whenIdle();
+  expect(queue.unhealthy(hourLater)).toBeUndefined();
+});
+
 test("feeders wait until the queue is shallow enough, and are let go when it ends", async () => {
   const gate = Promise.withResolvers<void>();
   const queue = queueOf(async () => {

@@ -1,7 +1,7 @@
 import type { ObjectKey } from "./object.ts";
 import type { WorkPriority } from "./work-lines.ts";
 import type { WorkQueueMetrics, WorkQueueOptions, WorkQueueSnapshot, WorkRuns, WorkTurn } from "./work-runs.ts";
-import { depthOf, drain, schedulePump, snapshotOf, when } from "./work-runs.ts";
+import { depthOf, drain, schedulePump, snapshotOf, stuckFor, when } from "./work-runs.ts";
 import type { Requeue } from "./work-schedule.ts";
 import { addKey, createWorkSchedule, delayKey } from "./work-schedule.ts";
 
@@ -26,10 +26,18 @@ export interface WorkQueue extends AsyncDisposable {
    */
   drain(cutOff: AbortSignal): Promise<void>;
   snapshot(now?: number): WorkQueueSnapshot;
+  /**
+   * Why nothing can be run any more, at `now` (`performance.now()`), if so: every place is held by a run that ignores its
+   * signal. Only a restart frees them.
+   */
+  unhealthy(now: number): string | undefined;
 }
 
 /** A first retry waits half of it on average; the cap is how long an object that nobody mends is left alone. */
 const DEFAULT_BACKOFF = { baseMs: 5, capMs: 5 * 60_000 };
+
+/** Longer than any call or statement may take that a run may still be in when it is told to end. */
+const STUCK_MS = 60_000;
 
 /** Of the slots, those that only changed keys get: one in eight, at least one, unless there is only one. */
 const RESERVED_SHARE = 8;
@@ -79,6 +87,11 @@ export function createWorkQueue(options: WorkQueueOptions): WorkQueue {
     whenIdle: () => when(queue, () => queue.state === "ended" || (depthOf(queue) === 0 && queue.running.size === 0)),
     drain: (cutOff) => drain(queue, cutOff),
     snapshot: (now = performance.now()) => snapshotOf(queue, now),
+    unhealthy(now) {
+      const stuckMs = stuckFor(queue, now);
+      if (stuckMs < STUCK_MS) return undefined;
+      return `all runs of the queue ${name} ignore for ${Math.round(stuckMs / 1_000)} s that they were told to end`;
+    },
     [Symbol.asyncDispose]: () => drain(queue, AbortSignal.abort()),
   };
 }

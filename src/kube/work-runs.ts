@@ -161,6 +161,13 @@ async function allEnded(queue: WorkRuns, cutOff: AbortSignal): Promise<void> {
   cutOff.removeEventListener("abort", giveUp);
 }
 
+/** Milliseconds for which every place has been held by a run that should have ended; 0 while one place is free. */
+export function stuckFor({ options, running }: WorkRuns, now: number): number {
+  if (running.size < options.concurrency) return 0;
+  const overdue = [...running].map((run) => now - run.startedAt - (options.runTimeoutMs ?? DEFAULT_RUN_TIMEOUT_MS));
+  return Math.max(0, Math.min(...overdue));
+}
+
 /** For the gauges. */
 export function snapshotOf(queue: WorkRuns, now: number): WorkQueueSnapshot {
   const seconds = [...queue.running].map((run) => (now - run.startedAt) / 1_000);

@@ -2,10 +2,10 @@
 export type Verdict = { readonly ok: true } | { readonly ok: false; readonly reason: string };
 
 /**
- * How long a process stays ready without its database: a failover of Postgres takes 10 to 60 s, and taking every
+ * How long a process stays ready without its database, or a controller without the API server: a failover of Postgres takes 10 to 60 s, and taking every
  * replica out of the Service at once would turn answers of 503 with `Retry-After` into refused connections.
  */
-const OUTAGE_GRACE_MS = 60_000;
+export const OUTAGE_GRACE_MS = 60_000;
 
 /** Readiness of a process that serves from the database. Decides only; `watchDatabase` feeds it. */
 export interface DatabaseReadiness {
