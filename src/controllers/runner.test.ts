@@ -187,6 +187,21 @@ test("a status that cannot be written is tried again, with back-off", async () =
   expect(written().length).toBeGreaterThan(1);
 });
 
+test("a status that the API server refuses because of the object is told once for each edit, and hardly tried again", async () => {
+  const causes = [{ reason: "FieldValueInvalid", message: "invalid data, expected a map", field: "spec" }];
+  server.otherwise("call", refusal(422, "Invalid", { details: { causes } }));
+  const { pass, show, events, results } = runnerOver(valid(), () => stalled("InvalidSpec", "spec must be an object."));
+  const requeue = await pass();
+  await pass();
+  expect(requeue.kind === "after" && requeue.ms).toBeGreaterThan(200_000);
+  expect(events).toEqual(["StatusRefused"]);
+  expect(results).toEqual(["requeue_after, terminal", "requeue_after, terminal"]);
+
+  show(valid({ generation: 2 }));
+  await pass();
+  expect(events).toEqual(["StatusRefused", "StatusRefused"]);
+});
+
 test("an object of an invalid shape is Stalled and never reconciled", async () => {
   const { spec: _, ...value } = parsedConnection();
   const { pass, written } = runnerOver({ ok: false, message: "spec.tags must be an object.", value }, () =>

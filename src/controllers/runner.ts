@@ -1,5 +1,5 @@
-import { asKeysteadError } from "../errors.ts";
-import { isNamespaceTerminating } from "../kube/api-error.ts";
+import { asKeysteadError, type KeysteadError } from "../errors.ts";
+import { isNamespaceTerminating, isObjectRefused } from "../kube/api-error.ts";
 import type { KubeClient } from "../kube/client.ts";
 import type { EventRecorder } from "../kube/event-recorder.ts";
 import { jsonEqual } from "../kube/json-equal.ts";
@@ -65,12 +65,21 @@ interface WrittenStatus {
   readonly replaced: readonly ResourceStatus[];
 }
 
+/**
+ * What an owner reads where the status cannot be written: the API server holds the stored object against the schema and its
+ * rules with every write, and refuses all of them where one of the rules meets a wrong type.
+ */
+const STATUS_REFUSED =
+  "The API server refuses every change of this object, that of its status included, so it stands here alone. docs/resources.md says how to mend it or to get rid of it.";
+
 /** The one place that turns an outcome into status, event, metric and requeue. */
 export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler: Reconciler<R>): Runner {
   /** New resources whose wait is not told yet, with the instant at which it began. */
   const quietSince = new Map<ObjectKey, number>();
   /** Statuses written whose event has not come back: a pass in between must not write them a second time. */
   const written = new Map<ObjectKey, WrittenStatus>();
+  /** Versions of resources whose status was refused, of which it was told. */
+  const refused = new Map<ObjectKey, string>();
 
   async function report(
     resource: Omit<R, "spec">,
@@ -94,6 +103,22 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
     if (notice) recordEvent(deps.events, reconciler.kind, resource, notice);
   }
 
+  /** Tells that a status was refused, once for each version of the spec: nobody will read it in the status. */
+  function tellRefused(resource: Omit<R, "spec">, key: ObjectKey, outcome: Outcome, error: KeysteadError): void {
+    const { uid, generation } = resource.metadata;
+    const version = `${uid} ${generation}`;
+    if (refused.get(key) === version) return;
+    refused.set(key, version);
+    const { kind } = reconciler;
+    deps.log.warn(
+      { error, kind: kind.kind, key },
+      "the API server refuses every change of an object; only a person can mend it",
+    );
+    const why = outcome.kind === "stalled" ? outcome.message : error.message;
+    const notice = { type: "Warning", reason: "StatusRefused", note: `${STATUS_REFUSED} ${why}` } as const;
+    recordEvent(deps.events, kind, resource, notice);
+  }
+
   async function pass(found: Parsed<R>, calls: CallOptions): Promise<Outcome> {
     try {
       if (found.value.metadata.deletionTimestamp) return await reconciler.release(found.value, calls);
@@ -114,6 +139,7 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
     if (!found) {
       quietSince.delete(key);
       written.delete(key);
+      refused.delete(key);
       return { outcome: gone(), requeue: { kind: "done" } };
     }
     const ended = await pass(found, calls);
@@ -124,7 +150,12 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
     try {
       await report(found.value, key, outcome, calls);
     } catch (thrown) {
-      const failed = outcomeOfError(asKeysteadError(thrown));
+      const error = asKeysteadError(thrown);
+      const failed = outcomeOfError(error);
+      if (isObjectRefused(error)) {
+        tellRefused(found.value, key, outcome, error);
+        return { outcome: failed, requeue: requeueOf(failed) };
+      }
       // A status that could not be written is all that failed, so there is no use in another attempt to write one.
       return { outcome: failed, requeue: { kind: "backoff" } };
     }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { apiError, apiErrorDetails, isNamespaceTerminating, watchError } from "./api-error.ts";
+import { apiError, apiErrorDetails, isNamespaceTerminating, isObjectRefused, watchError } from "./api-error.ts";
 
 const status = (more: object) => JSON.stringify({ kind: "Status", apiVersion: "v1", ...more });
 
@@ -52,4 +52,11 @@ test("bad case 26: a create in a namespace that goes away is recognised", () => 
   expect(isNamespaceTerminating(apiError("POST /x", 403, body))).toBe(true);
   expect(isNamespaceTerminating(apiError("POST /x", 403, status({ reason: "Forbidden" })))).toBe(false);
   expect(isNamespaceTerminating(new Error("NamespaceTerminating"))).toBe(false);
+});
+
+test("an object that its schema refuses is told from a patch that did not fit", () => {
+  const causes = [{ reason: "FieldValueInvalid", message: "must be a duration", field: "spec.retention" }];
+  expect(isObjectRefused(apiError("PATCH /x", 422, status({ reason: "Invalid", details: { causes } })))).toBe(true);
+  expect(isObjectRefused(apiError("PATCH /x", 422, status({ reason: "Invalid", details: {} })))).toBe(false);
+  expect(isObjectRefused(apiError("PATCH /x", 409, status({ reason: "Conflict", details: { causes } })))).toBe(false);
 });

@@ -69,6 +69,15 @@ export function isNamespaceTerminating(thrown: unknown): boolean {
   return apiErrorDetails(thrown)?.causes.includes("NamespaceTerminating") === true;
 }
 
+/**
+ * Whether a write was refused because of what the object is or would be: by its schema, a rule in it, or an admission policy.
+ * A patch that only did not fit any more is a 422 as well, but names no cause. Another attempt gets the same answer.
+ */
+export function isObjectRefused(thrown: unknown): boolean {
+  const details = apiErrorDetails(thrown);
+  return details?.status === 422 && details.causes.length > 0;
+}
+
 function codeOf(status: number, reason: string): ErrorCode {
   switch (status) {
     case 400:
