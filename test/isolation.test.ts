@@ -102,6 +102,42 @@ test("an Integration that changes its mind about a Connection is heard of by it"
 });
 
 test.each([
+  {
+    reason: "IntegrationForbidden",
+    how: "an Integration that begins to forbid it",
+    turned: { allowedConnections: { matchLabels: { team: "nobody" } } },
+  },
+  {
+    reason: "CredentialsMismatch",
+    how: "an Integration that takes credentials of another kind",
+    turned: { auth: { mode: "BASIC" } },
+  },
+])("$how freezes a Connection: what was stored is served until it is deleted", async ({ reason, turned }) => {
+  const parents = { ...mine, integration: "turning" };
+  const [before, after] = [canary("before"), canary("after")];
+  await objects.apply(
+    integration("turning", "mine"),
+    secret("frozen", { token: before }),
+    connection("frozen", parents),
+  );
+  await objects.ready("connection/frozen");
+
+  await objects.apply(integration("turning", "mine", turned));
+  await objects.reach("connection/frozen", `Ready=False ${reason}`, `Stalled=True ${reason}`);
+  await objects.apply(secret("frozen", { token: after }), connection("marker", mine));
+  await objects.reach("connection/marker", "Ready=Unknown SecretNotFound", "Reconciling=True SecretNotFound");
+  expect(await application.credentials("frozen", "turning")).toEqual({ type: "API_KEY", apiKey: before });
+
+  await objects.apply(integration("turning", "mine"));
+  await objects.ready("connection/frozen");
+  expect(await application.credentials("frozen", "turning"), "it catches up").toMatchObject({ apiKey: after });
+
+  await objects.apply(integration("turning", "mine", turned));
+  await objects.delete("connection/frozen", "connection/marker", "integration/turning");
+  expect(await application.credentials("frozen", "turning")).toBe(400);
+});
+
+test.each([
   { kind: "basic", credentials: { basic: { username: "u", passwordRef: { name: "acme", key: "token" } } } },
   { kind: "app", credentials: { app: { installationId: "1" } } },
   { kind: "custom", credentials: { custom: { secretRef: { name: "acme" } } } },

@@ -36,7 +36,7 @@ export const integrationSpec = withRules(
     allowedConnections: labelSelector
       .optional()
       .describe(
-        "Which Connections of the namespace may use this Integration, by their labels. Left out or empty: all. One that does not match is Stalled with IntegrationForbidden.",
+        "Which Connections of the namespace may use this Integration, by their labels. Left out or empty: all. One that does not match is Stalled with IntegrationForbidden: nothing new is stored for it, and what was stored before is served until it is deleted.",
       ),
     suspend: z
       .boolean()
