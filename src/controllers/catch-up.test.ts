@@ -27,10 +27,12 @@ function kindOf(kind: KeysteadResource["kind"], names: readonly string[], passes
 }
 
 /** Rows of which only what is loaded ahead matters. */
-function rowsThat(prefetch: (count: number) => void): Pick<Rows, "prefetchConnections" | "dropPrefetched"> {
+function rowsThat(
+  prefetch: (count: number, kind: string) => void = () => undefined,
+): Pick<Rows, "prefetch" | "dropPrefetched"> {
   return {
-    prefetchConnections: (resources) => {
-      prefetch(resources.length);
+    prefetch: (kind, resources) => {
+      prefetch(resources.length, kind);
       return Promise.resolve();
     },
     dropPrefetched: () => undefined,
@@ -46,9 +48,8 @@ test("parents have their pass before those that refer to them, and each kind beg
   const [environments, integrations] = [kindOf("Environment", ["e"], passes), kindOf("Integration", ["i"], passes)];
   const connections = kindOf("Connection", ["c"], passes);
   await catchUp({
-    parents: [environments, integrations],
-    connections,
-    rows: rowsThat(() => undefined),
+    kinds: [environments, integrations, connections],
+    rows: rowsThat(),
     log: NO_LOG,
     signal: new AbortController().signal,
     begins: (kind) => passes.push(`${kind} begins`),
@@ -65,35 +66,35 @@ test("parents have their pass before those that refer to them, and each kind beg
   ]);
 });
 
-test("ten thousand Connections cost ten queries, and each has one pass", async () => {
-  const passes: string[] = [];
-  const loaded: number[] = [];
-  const connections = kindOf("Connection", namesOf(10_000), passes);
-  await catchUp({
-    parents: [],
-    connections,
-    rows: rowsThat((count) => void loaded.push(count)),
-    log: NO_LOG,
-    signal: new AbortController().signal,
-    begins: () => undefined,
-  });
-  await connections.queue.whenIdle();
+test.each(["Environment", "Integration", "Connection"] as const)(
+  "ten thousand objects of kind %s have their rows loaded ten times, and one pass each",
+  async (kind) => {
+    const passes: string[] = [];
+    const loaded: string[] = [];
+    const followed = kindOf(kind, namesOf(10_000), passes);
+    await catchUp({
+      kinds: [followed],
+      rows: rowsThat((count, of) => void loaded.push(`${of} ${count}`)),
+      log: NO_LOG,
+      signal: new AbortController().signal,
+      begins: () => undefined,
+    });
 
-  expect(loaded).toEqual(Array.from({ length: 10 }, () => 1_000));
-  expect(new Set(passes).size).toBe(10_000);
-  expect(passes).toHaveLength(10_000);
-});
+    expect(loaded).toEqual(Array.from({ length: 10 }, () => `${kind} 1000`));
+    expect(new Set(passes).size).toBe(10_000);
+    expect(passes).toHaveLength(10_000);
+  },
+);
 
 test("rows that cannot be loaded ahead leave it to each pass", async () => {
   const passes: string[] = [];
   const connections = kindOf("Connection", namesOf(3), passes);
   const warnings: unknown[] = [];
   await catchUp({
-    parents: [],
-    connections,
+    kinds: [connections],
     rows: {
-      ...rowsThat(() => undefined),
-      prefetchConnections: () => Promise.reject(new Error("the database is away")),
+      ...rowsThat(),
+      prefetch: () => Promise.reject(new Error("the database is away")),
     },
     log: { warn: (...line: unknown[]) => void warnings.push(line) },
     signal: new AbortController().signal,
@@ -110,8 +111,7 @@ test("a leader that is told to stop feeds its queues no longer", async () => {
   const stop = new AbortController();
   const connections = kindOf("Connection", namesOf(3_000), passes);
   await catchUp({
-    parents: [],
-    connections,
+    kinds: [connections],
     rows: rowsThat(() => stop.abort()),
     log: NO_LOG,
     signal: stop.signal,

@@ -12,10 +12,9 @@ interface CatchUpKind {
 }
 
 interface CatchUpOptions {
-  /** Kinds that others refer to, each before those that refer to it. */
-  readonly parents: readonly CatchUpKind[];
-  readonly connections: CatchUpKind;
-  readonly rows: Pick<Rows, "prefetchConnections" | "dropPrefetched">;
+  /** Each kind before those that refer to it. */
+  readonly kinds: readonly CatchUpKind[];
+  readonly rows: Pick<Rows, "prefetch" | "dropPrefetched">;
   readonly log: Pick<Log, "warn">;
   readonly signal: AbortSignal;
   /**
@@ -26,7 +25,7 @@ interface CatchUpOptions {
 }
 
 /**
- * Connections whose rows are loaded with one query: few enough to hold (about 1 KiB each) beside the work of a running
+ * Objects whose rows are loaded with one query: few enough to hold (about 1 KiB each) beside the work of a running
  * catch-up, so many that 10,000 settled ones cost a dozen queries.
  */
 const CHUNK = 1_000;
@@ -39,27 +38,34 @@ const REFILL_BELOW = 100;
  * chunks; where that fails, each pass asks for its own and waits out the trouble with back-off.
  */
 export async function catchUp(options: CatchUpOptions): Promise<void> {
-  const { parents, connections, rows, log, signal } = options;
-  for (const { kind, objects, queue } of parents) {
-    options.begins(kind);
-    for (const key of objects.keys()) queue.add(key, "resync");
-    await queue.whenIdle();
-    if (signal.aborted) return;
-  }
-  options.begins(connections.kind);
-  for (const chunk of chunksOf([...connections.objects.keys()])) {
-    await connections.queue.whenBelow(REFILL_BELOW);
-    if (signal.aborted) return;
-    try {
-      const found = chunk.map((key) => connections.objects.get(key)).filter((one) => one !== undefined);
-      await rows.prefetchConnections(found.map((one) => one.value));
-    } catch (error) {
-      log.warn({ error }, "The rows of the Connections could not be loaded ahead");
+  for (const kind of options.kinds) {
+    options.begins(kind.kind);
+    for (const chunk of chunksOf([...kind.objects.keys()])) {
+      await kind.queue.whenBelow(REFILL_BELOW);
+      if (options.signal.aborted) return;
+      await loadAhead(kind, chunk, options);
+      for (const key of chunk) kind.queue.add(key, "resync");
     }
-    for (const key of chunk) connections.queue.add(key, "resync");
+    await kind.queue.whenIdle();
+    if (options.signal.aborted) return;
   }
-  await connections.queue.whenIdle();
-  rows.dropPrefetched();
+  options.rows.dropPrefetched();
+}
+
+async function loadAhead(
+  { kind, objects }: CatchUpKind,
+  keys: readonly ObjectKey[],
+  { rows, log }: Pick<CatchUpOptions, "rows" | "log">,
+): Promise<void> {
+  const found = keys.map((key) => objects.get(key)).filter((one) => one !== undefined);
+  try {
+    await rows.prefetch(
+      kind,
+      found.map((one) => one.value),
+    );
+  } catch (error) {
+    log.warn({ error, kind }, "The rows could not be loaded ahead");
+  }
 }
 
 function* chunksOf(keys: readonly ObjectKey[]): Generator<readonly ObjectKey[]> {

@@ -103,10 +103,8 @@ export function startController(options: ControllerOptions): Controller {
     async work(signal) {
       await ready;
       for (const { queue } of followed) queue.start();
-      const parents = [environments, integrations];
       await catchUp({
-        parents,
-        connections,
+        kinds: followed,
         rows,
         log,
         signal,

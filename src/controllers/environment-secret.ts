@@ -1,9 +1,12 @@
+import { Secret } from "../crypto/secret.ts";
+import { tokenDigest, tokenFingerprint, tokenKindOf } from "../crypto/token.ts";
 import { hasCode } from "../errors.ts";
 import type { KubeClient } from "../kube/client.ts";
 import { type KubeObject, type KubeSecret, objectKey } from "../kube/object.ts";
 import { apiVersionOf, resourcePath, SECRET } from "../kube/resource-path.ts";
 import { type Environment, secretNameOf } from "../resources/environment.ts";
 import type { ResourceMetadata } from "../resources/parse.ts";
+import type { Vault } from "../vault/context.ts";
 import type { EnvironmentState, StoredEnvironment } from "../vault/environment.ts";
 import { readEnvironmentSecretKey } from "../vault/read-environment-secret-key.ts";
 import type { CallOptions, ControllerDeps } from "./deps.ts";
@@ -95,7 +98,7 @@ export async function keepSecret(
   if (written && written.uid === shown?.uid && written.resourceVersion === shown.resourceVersion) return undefined;
 
   const existing = await findSecret(deps.client, namespace, name, calls);
-  const secretKey = "secretKey" in state ? state.secretKey : await readEnvironmentSecretKey(deps.vault, state.id);
+  const secretKey = "secretKey" in state ? state.secretKey : await currentKey(deps.vault, state, existing);
   const result = await writeSecret(
     deps.client,
     {
@@ -126,6 +129,18 @@ export async function keepSecret(
   if (moved && status.observedGeneration !== -1) await deleteSecretsOf(deps.client, metadata, name, calls);
   deps.writtenSecrets.set(uid, result);
   return undefined;
+}
+
+/**
+ * The environment's secret key: the one that the Secret holds, where its fingerprint is that of the key, else from the
+ * database. This spares a query for each Environment at a restart. Should somebody forge 48 bits of a digest, all that he
+ * has is a Secret with a key that opens nothing.
+ */
+async function currentKey(vault: Vault, state: EnvironmentState, existing: KubeSecret | undefined): Promise<Secret> {
+  const held = Buffer.from(existing?.data?.["KEYSTEAD_SECRET_KEY"] ?? "", "base64").toString();
+  const isCurrent =
+    tokenKindOf(held) === "secret-key" && tokenFingerprint(tokenDigest(held)) === state.secretKeyFingerprint;
+  return isCurrent ? new Secret(held) : readEnvironmentSecretKey(vault, state.id);
 }
 
 /** Deletes the Secrets that were written for an Environment, but for the one named `except`. Absent ones are no error. */

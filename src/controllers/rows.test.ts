@@ -44,7 +44,38 @@ test("a resource without our finalizer has no row, so the database is not asked"
 
   expect(await rows.connection(parsedConnection())).toBeUndefined();
   expect(await rows.environmentId(parsedEnvironment())).toBeUndefined();
-  await rows.prefetchConnections([parsedConnection()]);
+  await rows.prefetch("Connection", [parsedConnection()]);
+});
+
+/** Rows over a vault that counts its queries. */
+function countingRows() {
+  let queries = 0;
+  const { database } = context.vault;
+  const query: typeof database.query = (text, values) => {
+    queries += 1;
+    return database.query(text, values);
+  };
+  return { rows: createRows({ ...context.vault, database: { ...database, query } }), queries: () => queries };
+}
+
+test("passes over any kind that ask at the same moment share a query, and those that were loaded ahead make none", async () => {
+  const uids = Array.from({ length: 500 }, (_, index) => `5d3f2c1a-0000-4000-8000-${String(index).padStart(12, "0")}`);
+  const kinds = {
+    Environment: { make: parsedEnvironment, find: "environment" },
+    Integration: { make: parsedIntegration, find: "integration" },
+    Connection: { make: parsedConnection, find: "connection" },
+  } as const;
+  for (const [kind, { make, find }] of Object.entries(kinds)) {
+    const resources = uids.map((uid) => make("any", {}, { ...FINALIZED, uid }));
+    const together = countingRows();
+    await Promise.all(resources.map((resource) => together.rows[find](resource)));
+    expect(together.queries(), kind).toBe(1);
+
+    const ahead = countingRows();
+    await ahead.rows.prefetch(resources[0]?.kind ?? expect.unreachable(), resources);
+    for (const resource of resources) await ahead.rows[find](resource);
+    expect(ahead.queries(), kind).toBe(1);
+  }
 });
 
 test("an id is known from the moment it is learnt, and only the first time is news", async () => {
@@ -64,7 +95,7 @@ test("a row that was loaded ahead is handed out once, and read anew after that",
   const desired = desiredConnection(idsOf(parents), { connectionId: "ahead" });
   const { id } = await storeConnection(context.vault, desired);
   const resource = parsedConnection("ahead", {}, { ...FINALIZED, uid: desired.owner.uid });
-  await rows.prefetchConnections([resource]);
+  await rows.prefetch("Connection", [resource]);
   await softDeleteConnection(context.vault, desired.owner.uid, { kind: "system", name: "test" });
 
   expect((await rows.connection(resource))?.id, "as it was when it was loaded").toBe(id);
@@ -75,7 +106,7 @@ test("that there is no row is loaded ahead as well, and forgotten with its resou
   const rows = createRows(context.vault);
   const desired = desiredConnection(idsOf(parents), { connectionId: "absent" });
   const resource = parsedConnection("absent", {}, { ...FINALIZED, uid: desired.owner.uid });
-  await rows.prefetchConnections([resource]);
+  await rows.prefetch("Connection", [resource]);
   const { id } = await storeConnection(context.vault, desired);
   rows.forget(desired.owner.uid);
 
@@ -88,7 +119,7 @@ test("what was loaded ahead is not believed any more once a parent was released"
   await storeConnection(context.vault, desired);
   const resource = parsedConnection("orphan", {}, { ...FINALIZED, uid: desired.owner.uid });
   rows.learn("uid-of-the-parent", { id: "id", environmentId: "id" });
-  await rows.prefetchConnections([resource]);
+  await rows.prefetch("Connection", [resource]);
   await softDeleteConnection(context.vault, desired.owner.uid, { kind: "system", name: "test" });
   rows.forget("uid-of-the-parent");
 
@@ -99,11 +130,11 @@ test("what nobody asked for is dropped with the load after the next", async () =
   const rows = createRows(context.vault);
   const desired = desiredConnection(idsOf(parents), { connectionId: "suspended" });
   const resource = parsedConnection("suspended", {}, { ...FINALIZED, uid: desired.owner.uid });
-  await rows.prefetchConnections([resource]);
+  await rows.prefetch("Connection", [resource]);
   const { id } = await storeConnection(context.vault, desired);
   const other = parsedConnection("other", {}, { ...FINALIZED, uid: "5d3f2c1a-0000-4000-8000-000000000002" });
-  await rows.prefetchConnections([other]);
-  await rows.prefetchConnections([other]);
+  await rows.prefetch("Connection", [other]);
+  await rows.prefetch("Connection", [other]);
 
   expect((await rows.connection(resource))?.id).toBe(id);
 });

@@ -1,4 +1,3 @@
-import { createBatcher } from "../db/batch.ts";
 import type { Resource } from "../resources/parse.ts";
 import type { ConnectionState } from "../vault/connection.ts";
 import type { Vault } from "../vault/context.ts";
@@ -7,7 +6,9 @@ import { describeEnvironments } from "../vault/describe-environments.ts";
 import { describeIntegrations } from "../vault/describe-integrations.ts";
 import type { EnvironmentState } from "../vault/environment.ts";
 import type { IntegrationState } from "../vault/integration.ts";
+import { createKindRows, type KindRows } from "./kind-rows.ts";
 import { FINALIZER } from "./metadata-names.ts";
+import type { KeysteadResource } from "./targets.ts";
 
 type AnyResource = Omit<Resource<string, unknown, unknown>, "spec">;
 
@@ -16,9 +17,6 @@ export interface RowId {
   readonly id: string;
   readonly environmentId: string;
 }
-
-/** Rows of one query: the passes of a catch-up that ask at the same moment share one. */
-const DESCRIBE_BATCH = 1_000;
 
 /**
  * What is stored for a resource. A row is looked up by the uid of its resource, and not at all for one without our
@@ -36,57 +34,31 @@ export interface Rows {
   learn(uid: string, row: RowId): boolean;
   /** To be called for a resource that was released: its row is gone, and with a parent's those of its Connections. */
   forget(uid: string): void;
-  /**
-   * Loads the rows of many Connections with one query; each is handed out once, to the first pass over its resource. What
-   * was loaded two calls ago and not asked for since is dropped.
-   */
-  prefetchConnections(resources: readonly AnyResource[]): Promise<void>;
+  /** Loads the rows of many resources of a kind with one query; see `KindRows`. */
+  prefetch(kind: KeysteadResource["kind"], resources: readonly AnyResource[]): Promise<void>;
   /** Drops what was loaded ahead. */
   dropPrefetched(): void;
 }
 
 export function createRows(vault: Vault): Rows {
-  /** Rows of Environments and Integrations by uid. An Integration gets another row when its Environment is made anew. */
+  /** Ids of the rows of Environments and Integrations by uid. An Integration gets another row when its Environment is made anew. */
   const ids = new Map<string, RowId>();
-  /** The last two loads, newest first: the queue still holds some of the one before when the next is loaded. */
-  let prefetched: readonly Map<string, ConnectionState | undefined>[] = [];
-  const describeConnection = createBatcher<string, ConnectionState | undefined>({
-    maxSize: DESCRIBE_BATCH,
-    async run(uids) {
-      const states = await describeConnections(vault, [...uids]);
-      return uids.map((uid) => states.get(uid));
-    },
-  });
+  const environments = createKindRows((uids) => describeEnvironments(vault, uids));
+  const integrations = createKindRows((uids) => describeIntegrations(vault, uids));
+  const connections = createKindRows((uids) => describeConnections(vault, uids));
+  const all = [environments, integrations, connections];
 
-  async function environment(resource: AnyResource): Promise<EnvironmentState | undefined> {
-    if (!mayHaveRow(resource)) return undefined;
-    const { uid } = resource.metadata;
-    return (await describeEnvironments(vault, [uid])).get(uid);
-  }
-
-  async function integration(resource: AnyResource): Promise<IntegrationState | undefined> {
-    if (!mayHaveRow(resource)) return undefined;
-    const { uid } = resource.metadata;
-    return (await describeIntegrations(vault, [uid])).get(uid);
+  function dropPrefetched(): void {
+    for (const rows of all) rows.forget();
   }
 
   return {
-    environment,
-    integration,
-    async connection(resource) {
-      if (!mayHaveRow(resource)) return undefined;
-      const { uid } = resource.metadata;
-      for (const load of prefetched) {
-        if (!load.has(uid)) continue;
-        const state = load.get(uid);
-        load.delete(uid);
-        return state;
-      }
-      return describeConnection(uid);
-    },
+    environment: (resource) => find(environments, resource),
+    integration: (resource) => find(integrations, resource),
+    connection: (resource) => find(connections, resource),
     async environmentId(resource) {
       const { uid } = resource.metadata;
-      const known = ids.get(uid)?.id ?? (await environment(resource))?.id;
+      const known = ids.get(uid)?.id ?? (await find(environments, resource))?.id;
       if (known !== undefined) ids.set(uid, { id: known, environmentId: known });
       return known;
     },
@@ -94,7 +66,7 @@ export function createRows(vault: Vault): Rows {
       const { uid } = resource.metadata;
       const known = ids.get(uid);
       if (known?.environmentId === environmentId) return known.id;
-      const found = await integration(resource);
+      const found = await find(integrations, resource);
       if (found?.environmentId !== environmentId) return undefined;
       ids.set(uid, { id: found.id, environmentId });
       return found.id;
@@ -105,19 +77,35 @@ export function createRows(vault: Vault): Rows {
       return isNew;
     },
     forget(uid) {
-      if (ids.delete(uid)) prefetched = [];
-      for (const load of prefetched) load.delete(uid);
+      if (ids.delete(uid)) dropPrefetched();
+      for (const rows of all) rows.forget(uid);
     },
-    async prefetchConnections(resources) {
+    async prefetch(kind, resources) {
       const uids = resources.filter(mayHaveRow).map((resource) => resource.metadata.uid);
       if (uids.length === 0) return;
-      const states = await describeConnections(vault, uids);
-      prefetched = [new Map(uids.map((uid) => [uid, states.get(uid)])), ...prefetched.slice(0, 1)];
+      switch (kind) {
+        case "Environment":
+          await loadKeys(vault, await environments.prefetch(uids));
+          break;
+        case "Integration":
+          await integrations.prefetch(uids);
+          break;
+        case "Connection":
+          await connections.prefetch(uids);
+          break;
+      }
     },
-    dropPrefetched() {
-      prefetched = [];
-    },
+    dropPrefetched,
   };
+}
+
+/** All at once, so that few queries load them; whose keys cannot be had finds out in its own pass. */
+async function loadKeys(vault: Vault, environments: ReadonlyMap<string, EnvironmentState>): Promise<void> {
+  await Promise.allSettled([...environments.values()].map(({ id }) => vault.environmentKeys.of(id)));
+}
+
+async function find<State>(rows: KindRows<State>, resource: AnyResource): Promise<State | undefined> {
+  return mayHaveRow(resource) ? rows.find(resource.metadata.uid) : undefined;
 }
 
 function mayHaveRow(resource: AnyResource): boolean {

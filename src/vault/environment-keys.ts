@@ -33,8 +33,8 @@ export interface EnvironmentKeys {
 
 const MAXIMUM_ENVIRONMENTS = 5_000;
 
-/** Environments loaded by one query, should many be needed at once (a restart). */
-const LOAD_BATCH = 200;
+/** Environments loaded by one query, should many be needed at once: as many as a restart loads the rows of. */
+const LOAD_BATCH = 1_000;
 
 /** The digest key is sealed once and never replaced, so its place never changes. */
 export function digestKeyPlace(environmentId: string): SealedPlace {
