@@ -95,6 +95,7 @@ function declare(
     integrationId: parents.integrationId,
     connectionId: connectionIdOf(connection),
     expectedRevision: state?.revision ?? 0,
+    known: state,
     // The app id comes from the Integration and is part of the credential, so a new one has to look like an edit.
     declaration: { credentials: spec.credentials, appId: spec.credentials?.app && parents.integration.spec.appId },
     config: spec.config ?? {},

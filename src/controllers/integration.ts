@@ -87,6 +87,7 @@ function declare(
     uniqueKey: name,
     provider: provider ?? name,
     expectedRevision: state?.revision ?? 0,
+    known: state,
     declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
     settings: { auth, scopes: scopes ?? [] },
   };

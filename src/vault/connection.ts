@@ -30,6 +30,8 @@ export interface DesiredConnection {
   readonly connectionId: string;
   /** Revision the caller has seen, 0 for no row; any other in the database ends with `row_changed`. Absent: whatever is there. */
   readonly expectedRevision?: number;
+  /** What was just read of the row, if it was: storing does not look it up again. */
+  readonly known?: ConnectionState | undefined;
   /**
    * `"unchanged"`: the Secrets were not read, because their versions are those stored with the row. Absent: none are
    * declared, so none that a declaration stored stay; those from a browser authorization do.

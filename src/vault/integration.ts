@@ -13,6 +13,8 @@ export interface DesiredIntegration {
   readonly displayName?: string | undefined;
   /** Revision the caller has seen, 0 for no row; any other in the database ends with `row_changed`. Absent: whatever is there. */
   readonly expectedRevision?: number;
+  /** What was just read of the row, if it was: storing does not look it up again. */
+  readonly known?: IntegrationState | undefined;
   /**
    * The OAuth client or app in Nango's shape (`{type, client_id, client_secret, scopes}` or `{type, app_id, private_key}`):
    * encrypted. `"unchanged"`: the Secrets were not read. Absent: the integration has none.

@@ -8,6 +8,7 @@ interface Desired {
   readonly owner: Owner;
   readonly value: string;
   readonly expectedRevision?: number;
+  readonly known?: State;
 }
 
 interface State {
@@ -52,6 +53,25 @@ test("an item that expects a revision is not planned again: its caller has to lo
   table.interruptions.update = () => table.put(item.owner.uid, "of another process");
   expect(await storeRows(table.steps, [item])).toMatchObject([{ ok: false, error: { code: "row_changed" } }]);
   expect(table.calls).toEqual(["describe 1", "update 1", "explain"]);
+});
+
+test("what the caller knows is not looked up, and is refused when it is not so any more", async () => {
+  const table = createTable();
+  const [known, stale, unknown] = [desired("new"), desired("new"), desired("new")];
+  for (const { owner } of [known, stale]) table.put(owner.uid, "old");
+  const item = (of: Desired): Desired => ({ ...of, known: table.rows.get(of.owner.uid) ?? expect.unreachable() });
+  const items = [item(known), item(stale)];
+  table.put(stale.owner.uid, "of another process");
+  expect(await storeRows(table.steps, [...items, unknown])).toMatchObject([
+    { ok: true, value: { revision: 2 } },
+    { ok: false, error: { code: "row_changed" } },
+    { ok: true, value: { revision: 1 } },
+  ]);
+  expect(table.calls).toEqual(["describe 1", "insert 1", "update 2", "explain"]);
+
+  table.calls.length = 0;
+  await storeRows(table.steps, [item(known)]);
+  expect(table.calls, "nothing differs").toEqual([]);
 });
 
 test("an item that loses every time gives up after three rounds", async () => {
@@ -124,6 +144,7 @@ function createTable() {
     steps,
     calls,
     put,
+    rows,
     /** What another process does just before a statement. */
     interruptions,
   };

@@ -20,9 +20,11 @@ export interface StoreSteps<Desired, State, Row, Stored> {
   explain(desired: Desired): Promise<KeysteadError>;
 }
 
-interface DesiredRow {
+interface DesiredRow<State> {
   readonly owner: Owner;
   readonly expectedRevision?: number;
+  /** What the caller has just read: not looked up again. A row that changed since is refused, as by its revision. */
+  readonly known?: State | undefined;
 }
 
 interface Planned<Desired, Row, Stored> {
@@ -34,11 +36,11 @@ interface Planned<Desired, Row, Stored> {
 const ROUNDS = 3;
 
 /**
- * Stores a batch of desired rows: one query for what is there, one statement for all that is new, one for all that
+ * Stores a batch of desired rows: one query for what is there and not known, one statement for all that is new, one for all that
  * differs. An item that cannot be stored ends with its own error and leaves the others alone.
  */
 export async function storeRows<
-  Desired extends DesiredRow,
+  Desired extends DesiredRow<State>,
   State extends { revision: number },
   Row,
   Stored extends { id: string },
@@ -48,7 +50,7 @@ export async function storeRows<
     let todo = wave;
     for (let round = 1; round <= ROUNDS && todo.length > 0; round += 1) {
       const refused = await storeRound(steps, todo, outcomes);
-      todo = refused.filter((item) => item.expectedRevision === undefined && isRetryable(outcomes.get(item)));
+      todo = refused.filter((item) => mayLookAgain(item) && isRetryable(outcomes.get(item)));
     }
   }
   return items.map(
@@ -58,7 +60,7 @@ export async function storeRows<
 
 /** One pass over the items. Sets the outcome of each and returns those that were not written. */
 async function storeRound<
-  Desired extends DesiredRow,
+  Desired extends DesiredRow<State>,
   State extends { revision: number },
   Row,
   Stored extends { id: string },
@@ -67,11 +69,12 @@ async function storeRound<
   items: readonly Desired[],
   outcomes: Map<Desired, Outcome<Stored>>,
 ): Promise<Desired[]> {
-  const states = await steps.describe(items);
+  const unknown = items.filter((item) => item.known === undefined);
+  const states = unknown.length === 0 ? undefined : await steps.describe(unknown);
   const planned: Planned<Desired, Row, Stored>[] = [];
   for (const desired of items) {
     try {
-      const state = states.get(desired.owner.uid);
+      const state = desired.known ?? states?.get(desired.owner.uid);
       checkRevision(desired, state);
       planned.push({ desired, plan: await steps.plan(desired, state) });
     } catch (thrown) {
@@ -104,7 +107,12 @@ async function writeRows<Desired, Row, Stored>(
   return rows.length === 0 ? new Set() : write(rows);
 }
 
-function checkRevision(desired: DesiredRow, state: { readonly revision: number } | undefined): void {
+/** Whoever named what it decided on has to decide anew. */
+function mayLookAgain({ expectedRevision, known }: DesiredRow<unknown>): boolean {
+  return expectedRevision === undefined && known === undefined;
+}
+
+function checkRevision(desired: DesiredRow<unknown>, state: { readonly revision: number } | undefined): void {
   if (desired.expectedRevision === undefined || desired.expectedRevision === (state?.revision ?? 0)) return;
   throw new KeysteadError(
     "row_changed",
@@ -120,7 +128,7 @@ function isRetryable(outcome: Outcome<unknown> | undefined): boolean {
 }
 
 /** One statement writes a row once: of several items of one owner, each goes with a wave of its own, in their order. */
-function wavesOf<Desired extends DesiredRow>(items: readonly Desired[]): Desired[][] {
+function wavesOf<Desired extends DesiredRow<unknown>>(items: readonly Desired[]): Desired[][] {
   const waves: Desired[][] = [];
   for (const sameOwner of Map.groupBy(items, (item) => item.owner.uid).values()) {
     for (const [index, item] of sameOwner.entries()) (waves[index] ??= []).push(item);
