@@ -6,6 +6,8 @@ import { makeScratchDirectory } from "../dev/processes/scratch-directory.ts";
 import { createKeyEncryptionKeys } from "../src/crypto/kek.ts";
 import { Secret } from "../src/crypto/secret.ts";
 import { openDatabase } from "../src/db/database.ts";
+import { createReign } from "../src/vault/reign.ts";
+import { createReigningVault } from "../src/vault/reigning-vault.ts";
 import { storeConnection } from "../src/vault/store-connection.ts";
 import { storeEnvironment } from "../src/vault/store-environment.ts";
 import { storeIntegration } from "../src/vault/store-integration.ts";
@@ -89,7 +91,10 @@ interface Contender {
 async function fill({ url }: ArenaDatabase): Promise<Stored> {
   const encryptionKey = randomBytes(32).toString("base64");
   await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
-  const vault = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
+  const opened = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
+  const reign = createReign(database, { ...MANAGER, holder: "bench" });
+  await reign.begin();
+  const vault = createReigningVault(opened, reign);
   const { id: environmentId, secretKey } = await storeEnvironment(vault, {
     owner: ownerOf("production"),
     retentionSeconds: 3_600,
@@ -124,8 +129,11 @@ async function fill({ url }: ArenaDatabase): Promise<Stored> {
   return { encryptionKey, environmentId, integrationId, secretKey: secretKey.reveal(), names };
 }
 
+/** Cluster and release of all resources here. */
+const MANAGER = { cluster: "bench", release: "keystead" };
+
 function ownerOf(name: string) {
-  return { cluster: "bench", release: "keystead", namespace: "bench", name, uid: randomUUID() };
+  return { ...MANAGER, namespace: "bench", name, uid: randomUUID() };
 }
 
 async function startBare(children: ChildProcesses, { url }: ArenaDatabase, stored: Stored): Promise<Contender> {

@@ -222,10 +222,11 @@ export const VARIABLES = {
         "A reconcile mostly waits for the API server and the database; beyond 32 the API server's CPU is the limit and the rest queues there.",
     }),
     leaderElection: define("KEYSTEAD_LEADER_ELECTION", flag(true), {
-      meaning: "Whether the controller waits for its Lease before it works.",
+      meaning:
+        "Whether the controller waits for its Lease before it works. Without it a controller that starts takes over at once, and one that was at work ends at its next write.",
       range: "`true` or `false`",
       default: "`true`",
-      reason: "Two controllers at work would do every write twice.",
+      reason: "Several replicas can stand by, and one works.",
     }),
     kubeconfig: define("KUBECONFIG", z.string().optional(), {
       meaning: "File that says how to reach the API server.",

@@ -16,6 +16,8 @@ import type { Log } from "./telemetry/log.ts";
 import { createQueueMetrics } from "./telemetry/queue-metrics.ts";
 import { OUTAGE_GRACE_MS } from "./telemetry/readiness.ts";
 import { createWatchMetrics } from "./telemetry/watch-metrics.ts";
+import { createReign } from "./vault/reign.ts";
+import { createReigningVault } from "./vault/reigning-vault.ts";
 import { VERSION } from "./version.ts";
 
 /** Its uid names the cluster in the database: of all objects it is the one that lives as long as the cluster. */
@@ -24,12 +26,12 @@ const CLUSTER_NAMESPACE = "kube-system";
 /** Kinds as the watch metrics name them. */
 const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
 
-/** Pause between two attempts to learn the cluster's uid at the start. */
-const CLUSTER_RETRY_MS = 2_000;
+/** Pause between two attempts at what has to work before anything else can. */
+const RETRY_MS = 2_000;
 
 /**
- * Watches from the start, and reconciles once this process holds the Lease. Losing the Lease rejects `ended`. Undefined when
- * the process is to end before the API server has answered.
+ * Watches from the start, and reconciles once this process holds the Lease and has begun its reign in the database. Losing
+ * one of them rejects `ended`. Undefined when the process is to end before the API server has answered.
  */
 export async function startControllerPart(shared: Process, host: string): Promise<Part | undefined> {
   const { log, registry, vault, signal, cutOff, config } = shared;
@@ -53,13 +55,15 @@ export async function startControllerPart(shared: Process, host: string): Promis
   const events = starting.use(
     createEventRecorder(client, { controller: "keystead.dev/controller", instance, metrics, log, cutOff }),
   );
+  const { release } = config.installation;
+  const reign = createReign(vault.database, { cluster, release, holder: instance });
   const controller = starting.use(
     startController({
       client,
-      vault,
+      vault: createReigningVault(vault, reign),
       events,
       cluster,
-      release: config.installation.release,
+      release,
       serviceUrl: config.installation.serviceUrl,
       namespaces: settings.watchNamespaces,
       concurrency: settings.concurrency,
@@ -73,18 +77,25 @@ export async function startControllerPart(shared: Process, host: string): Promis
   );
 
   const stop = new AbortController();
-  const lead = async (_fence: number, reign: AbortSignal): Promise<void> => {
-    const caughtUp = async (): Promise<void> => {
-      await controller.work(reign);
+  const lead = async (_fence: number, leading: AbortSignal): Promise<void> => {
+    const work = async (): Promise<void> => {
+      // Before any row is read: what an earlier leader was writing is there now or never will be.
+      const number = await untilItWorks(() => reign.begin(), "the reign cannot begin yet", log, leading);
+      if (number === undefined) return;
+      log.info({ reign: number }, "the reign has begun");
+      await controller.work(leading);
       collectGarbage();
       log.info("caught up with what was there at the start");
-      await untilAborted(reign);
+      await untilAborted(leading);
     };
-    await Promise.race([untilAborted(reign), caughtUp()]);
-    // Whoever lost the lease may have a successor in a moment: its passes are broken off, not waited for.
-    await controller.drain(stop.signal.aborted ? cutOff : AbortSignal.abort());
+    try {
+      await Promise.race([untilAborted(leading), work(), reign.over]);
+    } finally {
+      // Whoever lost the lease may have a successor in a moment: its passes are broken off, not waited for.
+      await controller.drain(stop.signal.aborted ? cutOff : AbortSignal.abort());
+    }
   };
-  const lease = `${config.installation.release}-controller`;
+  const lease = `${release}-controller`;
   metrics.leading(lease, false);
   // When the API server last said who leads. Where nobody has to ask it is not looked at.
   let leaseAt = performance.now();
@@ -123,18 +134,29 @@ export async function startControllerPart(shared: Process, host: string): Promis
   };
 }
 
-/** Waits for the API server as long as it takes, and says so. Undefined when the process is to end before. */
+/** Waits for the API server as long as it takes. Undefined when the process is to end before. */
 async function clusterUid(client: KubeClient, log: Log, signal: AbortSignal): Promise<string | undefined> {
+  const path = resourcePath(NAMESPACE, { name: CLUSTER_NAMESPACE });
+  const ask = (): Promise<KubeObject> => client.request<KubeObject>({ method: "GET", path, signal });
+  return (await untilItWorks(ask, "the API server does not answer yet", log, signal))?.metadata.uid;
+}
+
+/** Repeats it as long as it takes, and says why. Undefined when `signal` fires before. Throws what does not pass by itself. */
+async function untilItWorks<T>(
+  attempt: () => Promise<T>,
+  trouble: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<T | undefined> {
   while (!signal.aborted) {
     try {
-      const path = resourcePath(NAMESPACE, { name: CLUSTER_NAMESPACE });
-      return (await client.request<KubeObject>({ method: "GET", path, signal })).metadata.uid;
+      return await attempt();
     } catch (thrown) {
       const error = asKeysteadError(thrown);
       if (!error.retryable) throw error;
       if (signal.aborted) break;
-      log.warn({ error }, "the API server does not answer yet; trying again");
-      await delay(CLUSTER_RETRY_MS, undefined, { signal }).catch(() => undefined);
+      log.warn({ error }, `${trouble}; trying again`);
+      await delay(RETRY_MS, undefined, { signal }).catch(() => undefined);
     }
   }
   return undefined;

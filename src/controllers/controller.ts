@@ -1,6 +1,6 @@
 import type { ObjectKey } from "../kube/object.ts";
 import type { WorkQueue } from "../kube/work-queue.ts";
-import type { Vault } from "../vault/context.ts";
+import type { ReigningVault } from "../vault/context.ts";
 import { catchUp } from "./catch-up.ts";
 import { connectionReconciler } from "./connection.ts";
 import type { ControllerDeps } from "./deps.ts";
@@ -17,7 +17,7 @@ export interface ControllerOptions extends Pick<
   FollowOptions,
   "client" | "events" | "namespaces" | "concurrency" | "metrics" | "log"
 > {
-  readonly vault: Vault;
+  readonly vault: ReigningVault;
   /** uid of the cluster's kube-system namespace. */
   readonly cluster: string;
   readonly release: string;

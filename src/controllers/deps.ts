@@ -6,7 +6,7 @@ import type { Connection } from "../resources/connection.ts";
 import type { Environment } from "../resources/environment.ts";
 import type { Integration } from "../resources/integration.ts";
 import type { Parsed, ResourceMetadata } from "../resources/parse.ts";
-import type { Vault } from "../vault/context.ts";
+import type { ReigningVault } from "../vault/context.ts";
 import type { Owner } from "../vault/owner.ts";
 import type { Rows } from "./rows.ts";
 import type { Secrets, SecretVersion } from "./secrets.ts";
@@ -22,7 +22,7 @@ export interface Store<R> {
 /** What the reconcilers of all three kinds work with. */
 export interface ControllerDeps {
   readonly client: KubeClient;
-  readonly vault: Vault;
+  readonly vault: ReigningVault;
   readonly rows: Rows;
   readonly secrets: Secrets;
   readonly events: EventRecorder;

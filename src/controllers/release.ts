@@ -1,7 +1,7 @@
 import { removeFinalizer } from "../kube/finalizer.ts";
 import type { ResourceKind } from "../kube/resource-path.ts";
 import type { Resource } from "../resources/parse.ts";
-import type { Vault } from "../vault/context.ts";
+import type { ReigningVault } from "../vault/context.ts";
 import type { Actor } from "../vault/owner.ts";
 import type { SoftDeleted } from "../vault/soft-deleted.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
@@ -12,7 +12,7 @@ import { gone, type Outcome } from "./outcome.ts";
 /** How one kind is deleted. */
 interface Release {
   readonly kind: ResourceKind;
-  readonly softDelete: (vault: Vault, ownerUid: string, actor: Actor) => Promise<SoftDeleted | undefined>;
+  readonly softDelete: (vault: ReigningVault, ownerUid: string, actor: Actor) => Promise<SoftDeleted | undefined>;
   /** What has to go from the cluster before the resource may go. */
   readonly cleanUp?: () => Promise<void>;
 }

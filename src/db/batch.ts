@@ -23,15 +23,15 @@ interface Waiting<Item, Result> {
   readonly reject: (reason: unknown) => void;
 }
 
-/** Failures of the moment: running the same items one by one would only fail as often as there are items. */
-const PASSING = new Set<ErrorCode>(["database_unavailable", "database_timeout", "database_conflict"]);
+/** Failures that no item is the cause of: running the same items one by one would only fail as often as there are items. */
+const COMMON = new Set<ErrorCode>(["database_unavailable", "database_timeout", "database_conflict", "leadership_lost"]);
 
 /**
  * Group commit: while one batch is in flight the next collects, so the busier it gets the more callers share a
  * statement and a commit, and a lone caller waits for nobody.
  *
- * When a run fails for another reason than the database being away, its items run again one by one, so that only the
- * item that caused the failure gets it. Otherwise all of them do: trying again is for their callers.
+ * When a run fails for a reason that may be one item's, its items run again one by one, so that only the item that
+ * caused the failure gets it. Otherwise all of them do: trying again is for their callers.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
   const { maxSize, run, minIntervalMs = 0 } = options;
@@ -95,7 +95,7 @@ async function runBatch<Item, Result>(
       for (const [index, result] of results.entries()) batch[index]?.resolve(result);
     };
   } catch (thrown) {
-    if (batch.length === 1 || PASSING.has(asKeysteadError(thrown).code)) {
+    if (batch.length === 1 || COMMON.has(asKeysteadError(thrown).code)) {
       return () => {
         for (const { reject } of batch) reject(thrown);
       };

@@ -20,6 +20,7 @@ const CODES_BY_SQLSTATE: Readonly<Record<string, ErrorCode>> = {
   "40P01": "database_conflict",
   "22": "database_value_refused", // a value no column can hold: U+0000 in a text, a number out of range
   "23514": "database_value_refused", // a check constraint
+  KS001: "leadership_lost", // ours: hold_reign in 0001-credentials.sql
   "42501": "database_forbidden",
 };
 

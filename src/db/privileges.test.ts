@@ -16,6 +16,7 @@ test.each([
   ["lock audit events for changing", "select from keystead.audit_events for update"],
   ["change what migrations say", "delete from keystead.schema_migrations"],
   ["change the proof of a key", "update keystead.key_encryption_keys set check_value = ''"],
+  ["forget which reign is the newest", "delete from keystead.reigns"],
   ["change a wrapped key", "update keystead.data_key_wrappings set wrapped = ''"],
 ])("the running role may not %s", async (_, text) => {
   await using context = await openAsRunningRole();

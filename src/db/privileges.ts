@@ -7,6 +7,7 @@ import { KeysteadError } from "../errors.ts";
 const PRIVILEGES: Readonly<Record<string, string>> = {
   schema_migrations: "select",
   key_encryption_keys: "select, insert, delete",
+  reigns: "select, insert, update",
   environments: "select, insert, update, delete",
   data_keys: "select, insert, update, delete",
   data_key_wrappings: "select, insert, delete",

@@ -61,8 +61,8 @@ const RELEASE_MS = 2_000;
  * to stop: the process should end, as the simplest way to be sure that nothing of the old reign goes on. Whatever `lead`
  * throws is thrown on.
  *
- * A leader that was frozen for longer than the lease lasts may still write until it notices: what must not happen twice needs
- * a fence in the database as well.
+ * A leader that was frozen for longer than the lease lasts may still write until it notices: what must not happen twice or out
+ * of order needs a fence where it is written (vault/reign.ts).
  */
 export async function campaign(client: KubeClient, options: CampaignOptions): Promise<void> {
   const { namespace, name, identity, leaseDurationMs = 15_000, renewDeadlineMs = 10_000, retryMs = 2_000 } = options;

@@ -1,6 +1,8 @@
 import { valuesList } from "../db/values-list.ts";
-import type { Queryable, SqlValue } from "../db/session-pool.ts";
+import type { SqlValue } from "../db/session-pool.ts";
 import { AUDITED_CONNECTION, insertStoreEvents } from "./audit-fragments.ts";
+import type { ReigningVault } from "./context.ts";
+import { heldReign } from "./reign.ts";
 
 /** The columns of `keystead.connections` that a resource decides, and what the statements need beside them. */
 const COLUMNS = [
@@ -35,13 +37,16 @@ const COLUMNS = [
 ] as const;
 
 type Column = (typeof COLUMNS)[number][0];
+/** What the statements need of the vault. */
+type Writer = Pick<ReigningVault, "database" | "reign">;
+
 /** A row on its way to the database; both statements take the same columns. */
 export type ConnectionRow = Readonly<Record<Column, SqlValue>>;
 
 /** Adds rows; the ids of those that were added. A row whose uid or connection id is taken, or whose parent is gone, is not. */
-export async function insertConnections(database: Queryable, rows: readonly ConnectionRow[]): Promise<Set<string>> {
-  const { head, values } = inputOf(rows);
-  const written = await database.query<{ connection_row_id: string }>(
+export async function insertConnections(vault: Writer, rows: readonly ConnectionRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(vault, rows);
+  const written = await vault.database.query<{ connection_row_id: string }>(
     `${head},
     created as (
       insert into keystead.connections (
@@ -73,9 +78,9 @@ export async function insertConnections(database: Queryable, rows: readonly Conn
  * it needs no condition of its own; one would let the planner take the partial index by environment alone, which it
  * believes to be nearly empty while the table was never analyzed.
  */
-export async function updateConnections(database: Queryable, rows: readonly ConnectionRow[]): Promise<Set<string>> {
-  const { head, values } = inputOf(rows);
-  const written = await database.query<{ connection_row_id: string }>(
+export async function updateConnections(vault: Writer, rows: readonly ConnectionRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(vault, rows);
+  const written = await vault.database.query<{ connection_row_id: string }>(
     `${head},
     updated as (
       update keystead.connections c
@@ -115,22 +120,24 @@ export async function updateConnections(database: Queryable, rows: readonly Conn
 }
 
 /**
- * The rows to write, and their parents as far as they are alive. Share locks keep parents alive until the commit: a
+ * The rows to write, and their parents as far as they are alive and the reign holds. Share locks keep parents alive until the commit: a
  * soft-delete that runs at the same time waits, and then finds the new rows too.
  */
-function inputOf(rows: readonly ConnectionRow[]): { head: string; values: readonly SqlValue[] } {
+function inputOf({ reign }: Writer, rows: readonly ConnectionRow[]): { head: string; values: readonly SqlValue[] } {
   const { text, values } = valuesList(
     COLUMNS.map(([, type]) => type),
     rows.map((row) => COLUMNS.map(([column]) => row[column])),
   );
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
+    ${heldReign(values.length + 1)},
     live as (
       select n.environment_id, n.integration_id
         from (select distinct environment_id, integration_id from input) as i
         join keystead.environments e on e.environment_id = i.environment_id and e.deleted_at is null
         join keystead.integrations n
           on n.environment_id = i.environment_id and n.integration_id = i.integration_id and n.deleted_at is null
+       cross join reign
          for share of e, n
     )`;
-  return { head, values };
+  return { head, values: [...values, ...reign.claim()] };
 }

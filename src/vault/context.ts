@@ -1,25 +1,33 @@
 import type { InitializationVectors } from "../crypto/initialization-vectors.ts";
 import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import type { Batcher } from "../db/batch.ts";
-import type { Database } from "../db/database.ts";
 import type { AuditRead } from "./audit.ts";
 import type { ConnectionRead, ConnectionReadRow } from "./connection-reads.ts";
 import type { DesiredConnection, StoredConnection } from "./connection.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import type { DesiredIntegration, StoredIntegration } from "./integration.ts";
 import type { Outcome } from "./outcome.ts";
+import type { Reign, VaultDatabase } from "./reign.ts";
 
 /** What every operation of the vault works with. Operations are functions that take it first; it has no methods of its own. */
 export interface Vault {
-  readonly database: Database;
+  readonly database: VaultDatabase;
   readonly keys: KeyEncryptionKeys;
   readonly environmentKeys: EnvironmentKeys;
   readonly ivs: InitializationVectors;
-  /** Connections stored at the same moment share a statement. */
-  readonly connectionBatch: Batcher<DesiredConnection, Outcome<StoredConnection>>;
-  readonly integrationBatch: Batcher<DesiredIntegration, Outcome<StoredIntegration>>;
   /** Connections read at the same moment share a statement, their audit events included. */
   readonly connectionReads: Batcher<ConnectionRead, ConnectionReadRow | undefined>;
   /** Reads of other secrets at the same moment share an insert. */
   readonly auditReads: Batcher<AuditRead, true>;
+}
+
+/**
+ * What operations work with that store and soft-delete for resources. Its transactions are those of its reign: one that has
+ * been followed by another can write nothing.
+ */
+export interface ReigningVault extends Vault {
+  readonly reign: Reign;
+  /** Connections stored at the same moment share a statement. */
+  readonly connectionBatch: Batcher<DesiredConnection, Outcome<StoredConnection>>;
+  readonly integrationBatch: Batcher<DesiredIntegration, Outcome<StoredIntegration>>;
 }

@@ -4,7 +4,7 @@ import { generateToken, tokenDigest, tokenFingerprint } from "../crypto/token.ts
 import { uuidv7 } from "../crypto/uuid.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import { recordAuditEvent } from "./audit.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { grantFirstEncryptions, RESERVED_ENCRYPTIONS, reserveEncryptions } from "./encryption-budget.ts";
 import { firstEnvironmentDigests, plainVariables } from "./environment.ts";
@@ -19,7 +19,7 @@ const FIRST_ENCRYPTIONS = 3;
  * key and a public key, in one transaction. `undefined` when another process was first; nothing is left of this one's.
  */
 export async function createEnvironment(
-  vault: Vault,
+  vault: ReigningVault,
   desired: CompleteEnvironment,
 ): Promise<StoredEnvironment | undefined> {
   const made = await makeEnvironment(vault, desired);
@@ -44,7 +44,7 @@ export async function createEnvironment(
 }
 
 /** Everything that is drawn, wrapped and sealed, before the transaction begins. */
-async function makeEnvironment(vault: Vault, desired: CompleteEnvironment) {
+async function makeEnvironment(vault: ReigningVault, desired: CompleteEnvironment) {
   const environmentId = uuidv7();
   const dataKeyId = uuidv7();
   const secretKeyId = uuidv7();

@@ -1,6 +1,8 @@
 import { valuesList } from "../db/values-list.ts";
-import type { Queryable, SqlValue } from "../db/session-pool.ts";
+import type { SqlValue } from "../db/session-pool.ts";
 import { AUDITED_INTEGRATION, insertStoreEvents } from "./audit-fragments.ts";
+import type { ReigningVault } from "./context.ts";
+import { heldReign } from "./reign.ts";
 
 /** The columns of `keystead.integrations` that a resource decides, and what the statements need beside them. */
 const COLUMNS = [
@@ -30,13 +32,16 @@ const COLUMNS = [
 ] as const;
 
 type Column = (typeof COLUMNS)[number][0];
+/** What the statements need of the vault. */
+type Writer = Pick<ReigningVault, "database" | "reign">;
+
 /** A row on its way to the database; both statements take the same columns. */
 export type IntegrationRow = Readonly<Record<Column, SqlValue>>;
 
 /** Adds rows; the ids of those that were added. A row whose uid or key is taken, or whose environment is gone, is not. */
-export async function insertIntegrations(database: Queryable, rows: readonly IntegrationRow[]): Promise<Set<string>> {
-  const { head, values } = inputOf(rows);
-  const written = await database.query<{ integration_id: string }>(
+export async function insertIntegrations(vault: Writer, rows: readonly IntegrationRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(vault, rows);
+  const written = await vault.database.query<{ integration_id: string }>(
     `${head},
     created as (
       insert into keystead.integrations (
@@ -61,9 +66,9 @@ export async function insertIntegrations(database: Queryable, rows: readonly Int
 }
 
 /** Changes rows that still have their revision, as `updateConnections` does; the ids of those that were changed. */
-export async function updateIntegrations(database: Queryable, rows: readonly IntegrationRow[]): Promise<Set<string>> {
-  const { head, values } = inputOf(rows);
-  const written = await database.query<{ integration_id: string }>(
+export async function updateIntegrations(vault: Writer, rows: readonly IntegrationRow[]): Promise<Set<string>> {
+  const { head, values } = inputOf(vault, rows);
+  const written = await vault.database.query<{ integration_id: string }>(
     `${head},
     updated as (
       update keystead.integrations n
@@ -94,18 +99,19 @@ export async function updateIntegrations(database: Queryable, rows: readonly Int
   return new Set(written.map((row) => row.integration_id));
 }
 
-/** The rows to write, and their environments as far as they are alive; share locks keep those so until the commit. */
-function inputOf(rows: readonly IntegrationRow[]): { head: string; values: readonly SqlValue[] } {
+/** The rows to write, and their environments as far as they are alive and the reign holds; share locks keep those alive until the commit. */
+function inputOf({ reign }: Writer, rows: readonly IntegrationRow[]): { head: string; values: readonly SqlValue[] } {
   const { text, values } = valuesList(
     COLUMNS.map(([, type]) => type),
     rows.map((row) => COLUMNS.map(([column]) => row[column])),
   );
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
+    ${heldReign(values.length + 1)},
     live as (
       select environment_id
-        from keystead.environments
+        from keystead.environments e cross join reign
        where environment_id in (select environment_id from input) and deleted_at is null
-         for share
+         for share of e
     )`;
-  return { head, values };
+  return { head, values: [...values, ...reign.claim()] };
 }

@@ -21,7 +21,8 @@ test.each([1, 60, 150, 290])(
     );
 
     const reported = await storeUntilKilled(context, all, killAfter);
-    await Promise.all(all.map((desired) => storeConnection(context.vault, desired)));
+    const successor = await context.successor();
+    await Promise.all(all.map((desired) => storeConnection(successor, desired)));
 
     expect(reported).toBeGreaterThanOrEqual(killAfter);
     const [counts] = await context.database.query(

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, expect, test } from "vitest";
 import { actorOf, apiKey, createTestVault, desiredConnection, idsOf, storeParents } from "../../test/support/vault.ts";
 import type { Parents, TestVault } from "../../test/support/vault.ts";
 import type { DesiredConnection } from "./connection.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import { listConnections } from "./list-connections.ts";
 import { readConnection } from "./read-connection.ts";
 import { softDeleteConnection } from "./soft-delete-connection.ts";
@@ -31,7 +31,7 @@ const step = fc.oneof<fc.Arbitrary<Step>[]>(
   fc.record({ kind: fc.constant("recreate" as const), slot, token, replica }),
 );
 
-let shared: { readonly context: TestVault; readonly replicas: readonly Vault[] };
+let shared: { readonly context: TestVault; readonly replicas: readonly ReigningVault[] };
 
 beforeAll(async () => {
   const context = await createTestVault();
@@ -62,7 +62,7 @@ test("whatever is applied, deleted and made anew, in whichever process: what is 
 });
 
 async function take(
-  vault: Vault,
+  vault: ReigningVault,
   taken: Step,
   resources: DesiredConnection[],
   alive: Map<string, DesiredConnection>,
@@ -87,7 +87,7 @@ async function take(
 }
 
 async function expectServed(
-  vault: Vault,
+  vault: ReigningVault,
   { keyDigest }: Parents,
   resources: readonly DesiredConnection[],
   alive: ReadonlyMap<string, DesiredConnection>,

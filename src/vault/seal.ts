@@ -1,13 +1,16 @@
 import type { JsonValue } from "../crypto/canonical-json.ts";
 import { sealValue, type SealedPlace } from "../crypto/sealed-value.ts";
 import type { Queryable } from "../db/session-pool.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault, Vault } from "./context.ts";
 import { reserveEncryptions } from "./encryption-budget.ts";
 
 /** What sealing needs of the vault. */
 export interface Seals extends Pick<Vault, "environmentKeys" | "ivs"> {
   readonly database: Queryable;
 }
+
+/** The same for those who write what they have sealed. */
+export type ReigningSeals = Seals & Pick<ReigningVault, "database" | "reign">;
 
 /**
  * Seals a JSON value under the active data key of its environment. Rejects with `environment_gone`,

@@ -1,8 +1,9 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { AUDITED_CONNECTION, insertDeletionEvents } from "./audit-fragments.ts";
 import { actorColumns } from "./audit.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import type { Actor } from "./owner.ts";
+import { heldReign } from "./reign.ts";
 import { newDeletionId, type SoftDeleted } from "./soft-deleted.ts";
 
 /**
@@ -11,12 +12,12 @@ import { newDeletionId, type SoftDeleted } from "./soft-deleted.ts";
  * `undefined`: nothing was ever stored for this resource. Rejects with a `database_*` error.
  */
 export async function softDeleteConnection(
-  vault: Vault,
+  vault: ReigningVault,
   ownerUid: string,
   actor: Actor,
 ): Promise<SoftDeleted | undefined> {
   // Two statements: whoever lost to another process sees the winner's commit only with the second.
-  const row = (await deleteRow(vault.database, ownerUid, actor)) ?? (await deletedBefore(vault.database, ownerUid));
+  const row = (await deleteRow(vault, ownerUid, actor)) ?? (await deletedBefore(vault.database, ownerUid));
   if (!row) return undefined;
   return {
     id: row.connection_row_id,
@@ -34,17 +35,19 @@ interface DeletedRow {
   readonly deleted_at: Date;
 }
 
-async function deleteRow(database: Queryable, ownerUid: string, actor: Actor): Promise<DeletedRow | undefined> {
-  const [row] = await database.query<DeletedRow>(
-    `with deleted as (
+async function deleteRow(vault: ReigningVault, ownerUid: string, actor: Actor): Promise<DeletedRow | undefined> {
+  const [row] = await vault.database.query<DeletedRow>(
+    `with ${heldReign(7)},
+     deleted as (
        update keystead.connections
           set deleted_at = now(), deletion_id = $2, revision = revision + 1, resource_dirty_since = null
+         from reign
         where owner_uid = $1 and deleted_at is null
        returning environment_id, connection_row_id, deletion_id, deleted_at, revision
      ),
      audited as (${insertDeletionEvents(AUDITED_CONNECTION, 3)})
      select environment_id, connection_row_id, deletion_id, deleted_at from deleted`,
-    [ownerUid, newDeletionId(), ...actorColumns(actor)],
+    [ownerUid, newDeletionId(), ...actorColumns(actor), ...vault.reign.claim()],
   );
   return row;
 }

@@ -1,7 +1,7 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { AUDITED_INTEGRATION, insertDeletionEvents } from "./audit-fragments.ts";
 import { actorColumns, recordAuditEvent } from "./audit.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import type { Actor } from "./owner.ts";
 import { countDeletedConnections, newDeletionId, softDeleteConnectionsIn, type SoftDeleted } from "./soft-deleted.ts";
 
@@ -18,7 +18,7 @@ interface EnvironmentRow {
  * brings the same secret key back. As repeatable as `softDeleteConnection`.
  */
 export async function softDeleteEnvironment(
-  vault: Vault,
+  vault: ReigningVault,
   ownerUid: string,
   actor: Actor,
 ): Promise<SoftDeleted | undefined> {

@@ -1,6 +1,6 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { recordAuditEvent } from "./audit.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import type { Actor } from "./owner.ts";
 import { countDeletedConnections, newDeletionId, softDeleteConnectionsIn, type SoftDeleted } from "./soft-deleted.ts";
 
@@ -17,7 +17,7 @@ interface IntegrationRow {
  * repeatable as `softDeleteConnection`; `undefined` when nothing was ever stored for the resource.
  */
 export async function softDeleteIntegration(
-  vault: Vault,
+  vault: ReigningVault,
   ownerUid: string,
   actor: Actor,
 ): Promise<SoftDeleted | undefined> {

@@ -1,11 +1,11 @@
 import type { ConnectionState, DesiredConnection, StoredConnection } from "./connection.ts";
 import { insertConnections, updateConnections, type ConnectionRow } from "./connection-statements.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import { describeConnections } from "./describe-connections.ts";
 import { unwrapOutcome, type Outcome } from "./outcome.ts";
 import { planConnection } from "./plan-connection.ts";
 import { explainRefusedConnection } from "./refused-connection.ts";
-import type { Seals } from "./seal.ts";
+import type { ReigningSeals } from "./seal.ts";
 import { storeRows } from "./store-rows.ts";
 
 /**
@@ -16,13 +16,13 @@ import { storeRows } from "./store-rows.ts";
  * Two processes that store one resource at once end with one row. Rejects with `connection_id_in_use`,
  * `environment_gone`, `integration_gone`, `row_changed` (describe again), `json_not_canonical` or a `database_*` error.
  */
-export async function storeConnection(vault: Vault, desired: DesiredConnection): Promise<StoredConnection> {
+export async function storeConnection(vault: ReigningVault, desired: DesiredConnection): Promise<StoredConnection> {
   return unwrapOutcome(await vault.connectionBatch(desired));
 }
 
 /** One batch of the above: an outcome for each item, in their order. */
 export async function storeConnections(
-  vault: Seals,
+  vault: ReigningSeals,
   items: readonly DesiredConnection[],
 ): Promise<readonly Outcome<StoredConnection>[]> {
   const environmentIds = new Set(items.map((item) => item.environmentId));
@@ -36,8 +36,8 @@ export async function storeConnections(
           batch.map((item) => item.owner.uid),
         ),
       plan: (desired, state) => planConnection(vault, desired, state),
-      insert: (rows) => insertConnections(vault.database, rows),
-      update: (rows) => updateConnections(vault.database, rows),
+      insert: (rows) => insertConnections(vault, rows),
+      update: (rows) => updateConnections(vault, rows),
       explain: (desired) => explainRefusedConnection(vault.database, desired),
     },
     items,

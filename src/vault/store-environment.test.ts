@@ -7,6 +7,7 @@ import { describeEnvironments } from "./describe-environments.ts";
 import { environmentDigestsOf, isSettledEnvironment } from "./environment.ts";
 import { readEnvironmentSecretKey } from "./read-environment-secret-key.ts";
 import { readEnvironmentVariables } from "./read-environment-variables.ts";
+import { createReigningVault } from "./reigning-vault.ts";
 import { storeEnvironment } from "./store-environment.ts";
 import { openVault } from "./vault.ts";
 
@@ -130,7 +131,8 @@ test("with several keys configured a data key is wrapped under each, and a proce
   await using context = await createTestVault();
   const added = generateKeyEncryptionKey();
   const both = createKeyEncryptionKeys(new Secret(added), [new Secret(context.keyText)]);
-  const rolling = await openVault({ database: context.database, keys: both });
+  const opened = await openVault({ database: context.database, keys: both });
+  const rolling = createReigningVault(opened, context.vault.reign);
   const { id, secretKey } = await storeEnvironment(rolling, desiredEnvironment());
   const wrappings = await context.database.query(
     "select key_id from keystead.data_key_wrappings where environment_id = $1",

@@ -1,6 +1,6 @@
 import { KeysteadError } from "../errors.ts";
 import { recordAuditEvent } from "./audit.ts";
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import { createEnvironment } from "./create-environment.ts";
 import { describeEnvironments } from "./describe-environments.ts";
 import { changedEnvironmentParts, environmentDigestsOf, plainVariables } from "./environment.ts";
@@ -19,7 +19,7 @@ const ATTEMPTS = 3;
  * Two processes that store one resource at once end with one row and one key. Rejects with `row_changed` (describe
  * again), `environment_gone`, `json_not_canonical` or a `database_*` error.
  */
-export async function storeEnvironment(vault: Vault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
+export async function storeEnvironment(vault: ReigningVault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
   const { owner, expectedRevision, variables } = desired;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const state = (await describeEnvironments(vault, [owner.uid])).get(owner.uid);
@@ -38,7 +38,7 @@ export async function storeEnvironment(vault: Vault, desired: DesiredEnvironment
 
 /** `undefined` when another process changed or deleted the row meanwhile. */
 async function updateEnvironment(
-  vault: Vault,
+  vault: ReigningVault,
   desired: DesiredEnvironment,
   state: EnvironmentState,
 ): Promise<StoredEnvironment | undefined> {
@@ -60,7 +60,7 @@ async function updateEnvironment(
 
 /** False when the row is not at its revision any more. */
 async function writeChanges(
-  vault: Vault,
+  vault: ReigningVault,
   desired: DesiredEnvironment,
   state: EnvironmentState,
   digests: EnvironmentDigests,

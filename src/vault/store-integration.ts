@@ -1,11 +1,11 @@
-import type { Vault } from "./context.ts";
+import type { ReigningVault } from "./context.ts";
 import { describeIntegrations } from "./describe-integrations.ts";
 import type { DesiredIntegration, IntegrationState, StoredIntegration } from "./integration.ts";
 import { insertIntegrations, updateIntegrations, type IntegrationRow } from "./integration-statements.ts";
 import { unwrapOutcome, type Outcome } from "./outcome.ts";
 import { planIntegration } from "./plan-integration.ts";
 import { explainRefusedIntegration } from "./refused-integration.ts";
-import type { Seals } from "./seal.ts";
+import type { ReigningSeals } from "./seal.ts";
 import { storeRows } from "./store-rows.ts";
 
 /**
@@ -13,13 +13,13 @@ import { storeRows } from "./store-rows.ts";
  * Rejects with `integration_key_in_use`, `environment_gone`, `row_changed` (describe again), `json_not_canonical` or a
  * `database_*` error.
  */
-export async function storeIntegration(vault: Vault, desired: DesiredIntegration): Promise<StoredIntegration> {
+export async function storeIntegration(vault: ReigningVault, desired: DesiredIntegration): Promise<StoredIntegration> {
   return unwrapOutcome(await vault.integrationBatch(desired));
 }
 
 /** One batch of the above: an outcome for each item, in their order. */
 export async function storeIntegrations(
-  vault: Seals,
+  vault: ReigningSeals,
   items: readonly DesiredIntegration[],
 ): Promise<readonly Outcome<StoredIntegration>[]> {
   const environmentIds = new Set(items.map((item) => item.environmentId));
@@ -32,8 +32,8 @@ export async function storeIntegrations(
           batch.map((item) => item.owner.uid),
         ),
       plan: (desired, state) => planIntegration(vault, desired, state),
-      insert: (rows) => insertIntegrations(vault.database, rows),
-      update: (rows) => updateIntegrations(vault.database, rows),
+      insert: (rows) => insertIntegrations(vault, rows),
+      update: (rows) => updateIntegrations(vault, rows),
       explain: (desired) => explainRefusedIntegration(vault.database, desired),
     },
     items,

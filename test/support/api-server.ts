@@ -13,7 +13,7 @@ import type { MetricsRegistry } from "../../src/telemetry/prometheus.ts";
 import { createDatabaseReadiness } from "../../src/telemetry/readiness.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
 import type { DesiredConnection } from "../../src/vault/connection.ts";
-import type { Vault } from "../../src/vault/context.ts";
+import type { ReigningVault } from "../../src/vault/context.ts";
 import type { StoredEnvironment } from "../../src/vault/environment.ts";
 import type { StoredIntegration } from "../../src/vault/integration.ts";
 import type { Actor, Owner } from "../../src/vault/owner.ts";
@@ -25,11 +25,13 @@ import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
 import { createDatabase, type TestDatabase } from "./servers.ts";
 import { startSeverableProxy, type SeverableProxy } from "./severable-proxy.ts";
+import { beginReign } from "./vault.ts";
 
 /** A running API on a database of its own, with everything it logs. */
 export interface TestApi extends AsyncDisposable {
   readonly url: string;
-  readonly vault: Vault;
+  /** A controller's, on the same way to the database. */
+  readonly vault: ReigningVault;
   readonly database: TestDatabase;
   /** The way from the API to the database. */
   readonly wire: SeverableProxy;
@@ -101,7 +103,7 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, cutOff?: Ab
   const port = await api.listen({ port: 0, host: "127.0.0.1" });
   return {
     url: `http://127.0.0.1:${port}`,
-    vault,
+    vault: await beginReign(vault, "the tests"),
     database,
     wire,
     registry,

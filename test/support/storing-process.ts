@@ -5,6 +5,7 @@ import { openDatabase } from "../../src/db/database.ts";
 import type { DesiredConnection } from "../../src/vault/connection.ts";
 import { storeConnection } from "../../src/vault/store-connection.ts";
 import { openVault } from "../../src/vault/vault.ts";
+import { beginReign } from "./vault.ts";
 
 /*
  * A process of its own that stores connections and prints a line for each that is stored, to be killed by a test. Its
@@ -18,7 +19,8 @@ interface Work {
 
 const work: Work = JSON.parse(await text(process.stdin));
 const database = openDatabase({ url: new Secret(work.url), applicationName: "storing-process" });
-const vault = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(work.key)) });
+const keys = createKeyEncryptionKeys(new Secret(work.key));
+const vault = await beginReign(await openVault({ database, keys }), "storing-process");
 await Promise.all(
   work.connections.map(async (desired) => {
     await storeConnection(vault, desired);

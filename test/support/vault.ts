@@ -4,58 +4,75 @@ import { Secret } from "../../src/crypto/secret.ts";
 import { tokenDigest } from "../../src/crypto/token.ts";
 import { openDatabase, type Database, type DatabaseOptions } from "../../src/db/database.ts";
 import type { DesiredConnection, StoredConnection } from "../../src/vault/connection.ts";
-import type { Vault } from "../../src/vault/context.ts";
+import type { ReigningVault, Vault } from "../../src/vault/context.ts";
 import type { DesiredEnvironment } from "../../src/vault/environment.ts";
 import type { DesiredIntegration } from "../../src/vault/integration.ts";
 import type { Actor, Owner } from "../../src/vault/owner.ts";
+import { createReign } from "../../src/vault/reign.ts";
+import { createReigningVault } from "../../src/vault/reigning-vault.ts";
 import { storeConnection } from "../../src/vault/store-connection.ts";
 import { storeEnvironment } from "../../src/vault/store-environment.ts";
 import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
+import { refuseUnheldWrites } from "./reign-guard.ts";
 import { createDatabase } from "./servers.ts";
 
 /** A vault on a database of its own, as one process has it. */
 export interface TestVault extends AsyncDisposable {
-  readonly vault: Vault;
+  readonly vault: ReigningVault;
   readonly database: Database;
   /** The encryption key, for a second process on the same database. */
   readonly keyText: string;
   readonly url: string;
   readonly ownerUrl: string;
-  /** A second process: pools, caches and batches of its own. */
-  another(options?: Partial<DatabaseOptions>): Promise<Vault>;
+  /** A second process: pools, caches and batches of its own. It writes under the reign of the first. */
+  another(options?: Partial<DatabaseOptions>): Promise<ReigningVault>;
+  /** A second process that begins the next reign. */
+  successor(): Promise<ReigningVault>;
 }
 
-/** The cluster all owners of these tests live in. */
+/** The cluster all owners of these tests live in, and the release that manages them. */
 const CLUSTER = "0b8f5f0e-9d7a-4c3e-8a65-2f1f3f0f9a01";
+const RELEASE = "keystead";
 
 export async function createTestVault(): Promise<TestVault> {
   const { url, ownerUrl, ...testDatabase } = await createDatabase();
   const keyText = generateKeyEncryptionKey();
   const databases: Database[] = [];
-  const another = async (options: Partial<DatabaseOptions> = {}): Promise<Vault> => {
+  await refuseUnheldWrites(ownerUrl);
+  const open = (options: Partial<DatabaseOptions> = {}): Database => {
     const database = openDatabase({ url: new Secret(url), applicationName: "keystead-test", poolSize: 4, ...options });
     databases.push(database);
-    return openVault({ database, keys: createKeyEncryptionKeys(new Secret(keyText)) });
+    return database;
   };
-  const vault = await another();
+  const keys = createKeyEncryptionKeys(new Secret(keyText));
+  const database = open();
+  const vault = await beginReign(await openVault({ database, keys }), "the first");
   return {
     vault,
-    database: vault.database,
+    database,
     keyText,
     url,
     ownerUrl,
-    another,
+    another: async (options) => createReigningVault(await openVault({ database: open(options), keys }), vault.reign),
+    successor: async () => beginReign(await openVault({ database: open(), keys }), "the successor"),
     async [Symbol.asyncDispose]() {
-      await Promise.all(databases.map((database) => database[Symbol.asyncDispose]()));
+      await Promise.all(databases.map((one) => one[Symbol.asyncDispose]()));
       await testDatabase[Symbol.asyncDispose]();
     },
   };
 }
 
+/** Takes over from whoever wrote for the resources of these tests before. */
+export async function beginReign(vault: Vault, holder: string): Promise<ReigningVault> {
+  const reign = createReign(vault.database, { cluster: CLUSTER, release: RELEASE, holder });
+  await reign.begin();
+  return createReigningVault(vault, reign);
+}
+
 /** A resource that was just created. */
 export function newOwner(name = "acme"): Owner {
-  return { cluster: CLUSTER, release: "keystead", namespace: "shop", name, uid: randomUUID() };
+  return { cluster: CLUSTER, release: RELEASE, namespace: "shop", name, uid: randomUUID() };
 }
 
 /** The actor that a resource's controller is. */
@@ -125,7 +142,7 @@ export interface Parents {
   readonly integration: DesiredIntegration;
 }
 
-export async function storeParents(vault: Vault): Promise<Parents> {
+export async function storeParents(vault: ReigningVault): Promise<Parents> {
   const environment = desiredEnvironment();
   const { id: environmentId, secretKey } = await storeEnvironment(vault, environment);
   const integration = desiredIntegration(environmentId);
@@ -135,7 +152,7 @@ export async function storeParents(vault: Vault): Promise<Parents> {
 
 /** A connection under new parents. */
 export async function storeExample(
-  vault: Vault,
+  vault: ReigningVault,
 ): Promise<Parents & { readonly desired: DesiredConnection; readonly stored: StoredConnection }> {
   const parents = await storeParents(vault);
   const desired = desiredConnection(idsOf(parents));

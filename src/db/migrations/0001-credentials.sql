@@ -2,7 +2,8 @@
 --
 -- Everything that holds an environment's data leads its primary key with environment_id, and statements name it:
 -- isolation can be read off the schema, and environment_id is the distribution column when one Postgres is outgrown.
--- Global are the operator's keys (they belong to no environment) and key_digests (a request carries nothing else).
+-- Global are the operator's keys and the reigns (they belong to no environment) and key_digests (a request carries
+-- nothing else).
 --
 -- *_sealed   bytes of src/crypto/sealed-value.ts; *_revision beside one is the row revision it was sealed at, which is
 --            part of its additional data.
@@ -17,6 +18,39 @@ create table keystead.key_encryption_keys (
   check_value bytea not null,
   created_at timestamptz not null default now()
 );
+
+-- Which reign of its controllers is the newest of a release: only that one may store and soft-delete for its resources
+-- (src/vault/reign.ts).
+create table keystead.reigns (
+  cluster text not null,
+  release text not null,
+  reign bigint not null,
+  -- The process, for people.
+  holder text not null,
+  started_at timestamptz not null,
+  primary key (cluster, release)
+);
+
+-- To be called in every transaction that writes on behalf of a reign: the next one waits for the end of the transaction,
+-- and where it has begun already KS001 is raised. First the lock, then the look, because a key share lock is also granted
+-- on a row version that was replaced a moment ago. A full share lock would not be; but in front of it the next reign would
+-- wait for as long as there is always another write under way.
+create function keystead.hold_reign(of_cluster text, of_release text, held bigint) returns bigint
+  language plpgsql
+as $$
+declare
+  newest keystead.reigns;
+begin
+  perform from keystead.reigns where cluster = of_cluster and release = of_release and reign = held for key share;
+  select * into newest from keystead.reigns where cluster = of_cluster and release = of_release;
+  if newest.reign = held then
+    return held;
+  end if;
+  raise exception using
+    errcode = 'KS001',
+    message = format('reign %s of release %s is over: %s took over with reign %s', held, of_release, newest.holder, newest.reign);
+end
+$$;
 
 create table keystead.environments (
   environment_id uuid primary key,
