@@ -1,0 +1,116 @@
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { type Application, applicationOf } from "./support/application.ts";
+import { query } from "./support/database.ts";
+import { eventually } from "./support/eventually.ts";
+import { startHoldingProxy } from "./support/holding-proxy.ts";
+import { createInstallation } from "./support/keystead.ts";
+import type { KeysteadProcess } from "./support/keystead-process.ts";
+import { canary } from "./support/leaks.ts";
+import { connection, environment, integration, secret } from "./support/resources.ts";
+
+// A leader is frozen in the middle of a write, another one takes over, and what the first sent arrives afterwards.
+
+const installation = await createInstallation("frozen");
+const { objects, database } = installation;
+const parents = { environment: "production", integration: "stripe" };
+
+const { hostname: host, port } = new URL(database.url);
+const wire = await startHoldingProxy({ host, port: Number(port) });
+const throughWire = new URL(database.url);
+throughWire.port = String(wire.port);
+
+let application: Application;
+
+beforeAll(async () => {
+  const controller = installation.start("controller");
+  await objects.apply(environment("production"), integration("stripe", "production"));
+  await objects.ready("environment/production", "integration/stripe");
+  application = await applicationOf(installation, installation.start("api"), "production");
+  await controller.end();
+});
+afterAll(async () => {
+  await installation[Symbol.asyncDispose]();
+  await wire[Symbol.asyncDispose]();
+});
+
+/** A controller whose writes can be held up on their way. */
+function startOnWire(settings: Readonly<Record<string, string>> = {}): KeysteadProcess {
+  return installation.start("controller", { DATABASE_URL: throughWire.href, ...settings });
+}
+
+function rowsOf(connectionId: string): Promise<object[]> {
+  return query(
+    database.ownerUrl,
+    `select connection_row_id, revision, deleted_at is not null as deleted from keystead.connections where connection_id = $1`,
+    [connectionId],
+  );
+}
+
+test("a row that a frozen leader was adding does not appear after its Connection was deleted under the next leader", async () => {
+  const frozen = startOnWire();
+  await frozen.logged("Leading");
+  const successor = installation.start("controller");
+  await successor.logged("the API server answers");
+
+  const adding = wire.hold("insert into keystead.connections");
+  await objects.apply(secret("late", { token: canary("late") }), connection("late", parents));
+  await adding.arrived;
+  process.kill(frozen.pid, "SIGSTOP");
+
+  // 15 s after the last renewal.
+  await successor.logged("Leading");
+  await objects.ready("connection/late");
+  await objects.delete("connection/late");
+  const left = await rowsOf("late");
+  expect(left).toMatchObject([{ deleted: true }]);
+
+  await adding.deliver();
+  expect(await rowsOf("late")).toEqual(left);
+  expect(await frozen.end("SIGCONT")).toBe(1);
+  expect(frozen.output()).toContain("leadership_lost");
+  expect(await rowsOf("late")).toEqual(left);
+  expect(await application.credentials("late", "stripe")).toBe(404);
+
+  // The other leads on as if nothing had been.
+  await objects.apply(secret("next", { token: canary("next") }), connection("next", parents));
+  await objects.ready("connection/next");
+  expect(await successor.end()).toBe(0);
+});
+
+test("a value that a frozen controller was storing does not win over the one that its Secret has by now", async () => {
+  const alone = { KEYSTEAD_LEADER_ELECTION: "false" };
+  const [first, second] = [canary("first"), canary("second")];
+  const frozen = startOnWire(alone);
+  await frozen.logged("the reign has begun");
+  await objects.apply(secret("acme", { token: first }), connection("acme", parents));
+  await objects.ready("connection/acme");
+
+  const storing = wire.hold("update keystead.connections");
+  await objects.apply(secret("acme", { token: second }));
+  await storing.arrived;
+  process.kill(frozen.pid, "SIGSTOP");
+
+  // The row says what the Secret says again, so its revision stays what the frozen one knows.
+  await objects.apply(secret("acme", { token: first }));
+  const successor = installation.start("controller", alone);
+  await successor.logged("caught up with what was there at the start");
+
+  await storing.deliver();
+  expect(await application.credentials("acme", "stripe")).toEqual({ type: "API_KEY", apiKey: first });
+  process.kill(frozen.pid, "SIGCONT");
+  // Should its own clock have given the statement up in the meantime, it ends at the next one.
+  const last = await eventually(async () => {
+    const token = canary("last");
+    await objects.apply(secret("acme", { token }));
+    expect(frozen.running).toBe(false);
+    return token;
+  });
+  expect(await frozen.exit).toBe(1);
+  expect(frozen.output()).toMatch(
+    /reign \d+ of release keystead is over: .+ took over with reign \d+.*leadership_lost/,
+  );
+  expect(successor.running).toBe(true);
+  await eventually(async () =>
+    expect(await application.credentials("acme", "stripe")).toEqual({ type: "API_KEY", apiKey: last }),
+  );
+});
