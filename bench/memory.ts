@@ -59,7 +59,7 @@ export const memory: Table = {
         },
       ],
       method: [
-        `RSS as the kernel counts it, ${IDLE_MS / 1_000} s after the last pass, without any forced garbage collection.`,
+        `RSS as the kernel counts it, ${IDLE_MS / 1_000} s after the last pass, without any forced garbage collection from outside. The environment is the image's (\`MALLOC_ARENA_MAX=1\`).`,
         "For the last rows the process runs with --expose-gc and a preloaded handler that collects on a signal; the product has no such thing.",
       ],
     };

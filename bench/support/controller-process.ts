@@ -4,7 +4,7 @@ import { lastLines, type Child } from "../../dev/processes/child-process.ts";
 import { freePorts } from "../../dev/processes/free-port.ts";
 import { KeysteadError } from "../../src/errors.ts";
 import type { Arena } from "./arena.ts";
-import { EMITTED_MAIN, nodeArguments } from "./emitted.ts";
+import { EMITTED_MAIN, IMAGE_ENVIRONMENT, nodeArguments } from "./emitted.ts";
 import { readMetrics, type Metrics } from "./metrics.ts";
 
 /** The emitted program as a process of its own. */
@@ -32,7 +32,7 @@ export async function startController(arena: Arena, options: ControllerOptions =
     name: "controller",
     command: process.execPath,
     args: [...nodeArguments(), ...(options.nodeArguments ?? []), EMITTED_MAIN, "controller"],
-    env: { ...arena.environment, ...options.environment, KEYSTEAD_METRICS_PORT: String(port) },
+    env: { ...IMAGE_ENVIRONMENT, ...arena.environment, ...options.environment, KEYSTEAD_METRICS_PORT: String(port) },
     stopPhase: 2,
   });
   let ended = false;
