@@ -1,9 +1,10 @@
 import type { Queryable } from "../db/session-pool.ts";
-import { AUDITED_INTEGRATION, insertDeletionEvents } from "./audit-fragments.ts";
-import { actorColumns, recordAuditEvent } from "./audit.ts";
+import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
+import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import type { Actor } from "./owner.ts";
-import { countDeletedConnections, newDeletionId, softDeleteConnectionsIn, type SoftDeleted } from "./soft-deleted.ts";
+import { CHILDREN_BATCH, softDeleteChildren } from "./soft-delete-children.ts";
+import { countDeletedConnections, newDeletionId, type SoftDeleted } from "./soft-deleted.ts";
 
 interface EnvironmentRow {
   readonly environment_id: string;
@@ -21,9 +22,11 @@ export async function softDeleteEnvironment(
   vault: ReigningVault,
   ownerUid: string,
   actor: Actor,
+  batchSize = CHILDREN_BATCH,
 ): Promise<SoftDeleted | undefined> {
   return vault.database.transaction(async (transaction) => {
-    const row = (await deleteRow(transaction, ownerUid, actor)) ?? (await deletedBefore(transaction, ownerUid));
+    const row =
+      (await deleteRow(transaction, ownerUid, actor, batchSize)) ?? (await deletedBefore(transaction, ownerUid));
     if (!row) return undefined;
     return {
       id: row.environment_id,
@@ -35,7 +38,12 @@ export async function softDeleteEnvironment(
   });
 }
 
-async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor): Promise<EnvironmentRow | undefined> {
+async function deleteRow(
+  transaction: Queryable,
+  ownerUid: string,
+  actor: Actor,
+  batchSize: number,
+): Promise<EnvironmentRow | undefined> {
   // From outside to inside, the order in which those who add rows lock: neither can end up waiting for the other.
   const [row] = await transaction.query<EnvironmentRow>(
     `update keystead.environments
@@ -45,8 +53,9 @@ async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor)
     [ownerUid, newDeletionId()],
   );
   if (!row) return undefined;
-  await softDeleteIntegrationsIn(transaction, row, actor);
-  await softDeleteConnectionsIn(transaction, { environmentId: row.environment_id }, row.deletion_id, actor);
+  const children = { environmentId: row.environment_id, deletionId: row.deletion_id, actor, batchSize };
+  await softDeleteChildren(transaction, AUDITED_INTEGRATION, children);
+  await softDeleteChildren(transaction, AUDITED_CONNECTION, children);
   await recordAuditEvent(transaction, {
     environmentId: row.environment_id,
     actor,
@@ -56,23 +65,6 @@ async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor)
     deletionId: row.deletion_id,
   });
   return row;
-}
-
-async function softDeleteIntegrationsIn(
-  transaction: Queryable,
-  environment: EnvironmentRow,
-  actor: Actor,
-): Promise<void> {
-  await transaction.query(
-    `with deleted as (
-       update keystead.integrations
-          set deleted_at = now(), deletion_id = $2, revision = revision + 1, resource_dirty_since = null
-        where environment_id = $1 and deleted_at is null
-       returning environment_id, integration_id, deletion_id, revision
-     )
-     ${insertDeletionEvents(AUDITED_INTEGRATION, 3)}`,
-    [environment.environment_id, environment.deletion_id, ...actorColumns(actor)],
-  );
 }
 
 /** The newest one: a resource may have had an environment before, deleted in an outage of its controller. */

@@ -1,8 +1,10 @@
 import type { Queryable } from "../db/session-pool.ts";
+import { AUDITED_CONNECTION } from "./audit-fragments.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import type { Actor } from "./owner.ts";
-import { countDeletedConnections, newDeletionId, softDeleteConnectionsIn, type SoftDeleted } from "./soft-deleted.ts";
+import { CHILDREN_BATCH, softDeleteChildren } from "./soft-delete-children.ts";
+import { countDeletedConnections, newDeletionId, type SoftDeleted } from "./soft-deleted.ts";
 
 interface IntegrationRow {
   readonly environment_id: string;
@@ -20,9 +22,11 @@ export async function softDeleteIntegration(
   vault: ReigningVault,
   ownerUid: string,
   actor: Actor,
+  batchSize = CHILDREN_BATCH,
 ): Promise<SoftDeleted | undefined> {
   return vault.database.transaction(async (transaction) => {
-    const row = (await deleteRow(transaction, ownerUid, actor)) ?? (await deletedBefore(transaction, ownerUid));
+    const row =
+      (await deleteRow(transaction, ownerUid, actor, batchSize)) ?? (await deletedBefore(transaction, ownerUid));
     if (!row) return undefined;
     return {
       id: row.integration_id,
@@ -34,7 +38,12 @@ export async function softDeleteIntegration(
   });
 }
 
-async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor): Promise<IntegrationRow | undefined> {
+async function deleteRow(
+  transaction: Queryable,
+  ownerUid: string,
+  actor: Actor,
+  batchSize: number,
+): Promise<IntegrationRow | undefined> {
   // First the integration: whoever is about to add a connection to it holds a share lock until that is committed.
   const [row] = await transaction.query<IntegrationRow>(
     `update keystead.integrations
@@ -44,8 +53,13 @@ async function deleteRow(transaction: Queryable, ownerUid: string, actor: Actor)
     [ownerUid, newDeletionId()],
   );
   if (!row) return undefined;
-  const scope = { environmentId: row.environment_id, integrationId: row.integration_id };
-  await softDeleteConnectionsIn(transaction, scope, row.deletion_id, actor);
+  await softDeleteChildren(transaction, AUDITED_CONNECTION, {
+    environmentId: row.environment_id,
+    integrationId: row.integration_id,
+    deletionId: row.deletion_id,
+    actor,
+    batchSize,
+  });
   await recordAuditEvent(transaction, {
     environmentId: row.environment_id,
     actor,

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { actorOf, createTestVault, desiredConnection, idsOf, newOwner } from "../../test/support/vault.ts";
-import { storeExample, type TestVault } from "../../test/support/vault.ts";
+import { actorOf, createTestVault, desiredConnection, desiredIntegration } from "../../test/support/vault.ts";
+import { idsOf, newOwner, storeExample, storeParents, type TestVault } from "../../test/support/vault.ts";
 import { describeConnections } from "./describe-connections.ts";
 import { describeEnvironments } from "./describe-environments.ts";
 import { describeIntegrations } from "./describe-integrations.ts";
@@ -12,6 +12,7 @@ import { softDeleteEnvironment } from "./soft-delete-environment.ts";
 import { softDeleteIntegration } from "./soft-delete-integration.ts";
 import { storeConnection } from "./store-connection.ts";
 import { storeEnvironment } from "./store-environment.ts";
+import { storeIntegration } from "./store-integration.ts";
 
 test("a deleted connection is invisible from the commit on, and its row stays for a restore", async () => {
   await using context = await createTestVault();
@@ -109,6 +110,62 @@ test("an environment takes everything along, and its key opens nothing from that
     deleted,
   );
 });
+
+test.each([
+  { parent: "environment", why: "all of it", softDelete: softDeleteEnvironment, batchSize: 300, deleted: 2_001 },
+  {
+    parent: "integration",
+    why: "the last batch is full",
+    softDelete: softDeleteIntegration,
+    batchSize: 250,
+    deleted: 1_000,
+  },
+] as const)(
+  "$deleted connections of an $parent are deleted in one transaction, and no statement takes more than a batch ($why)",
+  async (given) => {
+    await using context = await createTestVault();
+    const example = await storeParents(context.vault);
+    const other = await storeIntegration(
+      context.vault,
+      desiredIntegration(example.environmentId, { uniqueKey: "hubspot" }),
+    );
+    const bystander = await storeExample(context.vault);
+    const all = Array.from({ length: 2_001 }, (_, n) =>
+      desiredConnection(
+        { environmentId: example.environmentId, integrationId: n % 2 === 0 ? other.id : example.integrationId },
+        { connectionId: `c${n}` },
+      ),
+    );
+    await Promise.all(all.map((desired) => storeConnection(context.vault, desired)));
+
+    const { owner } = example[given.parent];
+    const deleted = await given.softDelete(context.vault, owner.uid, actorOf(owner), given.batchSize);
+
+    expect(deleted).toMatchObject({ connections: given.deleted });
+    // Rows that one statement of a transaction wrote have the same number of a command.
+    const [found] = await context.database.query(
+      `with statements as (
+       select count(*) as rows
+         from keystead.connections where deleted_at is not null group by cmin::text
+     )
+     select sum(rows)::int8 as rows, max(rows) as largest, count(*) as statements,
+            (select count(distinct (xmin::text, deletion_id, deleted_at)) from keystead.connections
+              where deleted_at is not null) as deletions,
+            (select count(distinct target_id) from keystead.audit_events where action = 'connection.deleted') as targets,
+            (select count(*) from keystead.audit_events where action = 'connection.deleted') as events
+       from statements`,
+    );
+    expect(found).toEqual({
+      rows: given.deleted,
+      largest: given.batchSize,
+      statements: Math.ceil(given.deleted / given.batchSize),
+      deletions: 1,
+      targets: given.deleted,
+      events: given.deleted,
+    });
+    expect(await describeConnections(context.vault, [bystander.desired.owner.uid])).toHaveProperty("size", 1);
+  },
+);
 
 test("an environment made anew by the same resource has other keys", async () => {
   await using context = await createTestVault();
