@@ -5,6 +5,7 @@ import { createKeyEncryptionKeys } from "./crypto/kek.ts";
 import { type Database, openDatabase } from "./db/database.ts";
 import { checkSchema } from "./db/migrate.ts";
 import { asKeysteadError } from "./errors.ts";
+import { startWorkers } from "./serve-workers.ts";
 import { createShutdown, type Shutdown } from "./shutdown.ts";
 import { startHealthServer } from "./telemetry/health-server.ts";
 import { createLog, type Log } from "./telemetry/log.ts";
@@ -110,10 +111,11 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
   const shared: Process = { config, log, registry, vault, readiness, signal, cutOff };
   const watch = watchDatabase({ ping: () => database.ping(), readiness, log });
   open.use(shutdown.named("database watch", watch));
+  const workers = shutdown.named("workers", startWorkers(shared));
   // All at once: none of them has to wait until another has ended.
   open.defer(async () => {
     const endings = [...parts].map(([role, part]) => shutdown.named(role, part)[Symbol.asyncDispose]());
-    await Promise.all(endings);
+    await Promise.all([...endings, workers[Symbol.asyncDispose]()]);
   });
   for (const role of roles) {
     const part = role === "api" ? await startApi(shared) : await startController(shared);

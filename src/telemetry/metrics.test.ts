@@ -5,12 +5,14 @@ import type { EventRecorderMetrics } from "../kube/event-recorder.ts";
 import type { LeaderElectionMetrics } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector-position.ts";
 import type { WorkQueueMetrics } from "../kube/work-queue.ts";
+import type { WorkerMetrics } from "../workers/worker.ts";
 import { createApiMetrics } from "./api-metrics.ts";
 import { createControllerMetrics } from "./controller-metrics.ts";
 import { createKubeClientMetrics } from "./kube-metrics.ts";
 import { createQueueMetrics } from "./queue-metrics.ts";
 import { createRegistry } from "./registry.ts";
 import { createWatchMetrics } from "./watch-metrics.ts";
+import { createWorkerMetrics } from "./worker-metrics.ts";
 
 /** Every metric of every process in one registry. The runtime declares what it tells; each part here takes it. */
 function everything() {
@@ -20,7 +22,8 @@ function everything() {
   const watches = createWatchMetrics(registry, ["Connection"]) satisfies ReflectorMetrics;
   const kube = createKubeClientMetrics(registry, "10.96.0.1:443") satisfies KubeClientMetrics;
   const api = createApiMetrics(registry);
-  return { registry, controller, queues, watches, kube, api };
+  const workers = createWorkerMetrics(registry, ["purger"]) satisfies WorkerMetrics;
+  return { registry, controller, queues, watches, kube, api, workers };
 }
 
 function byName(a: { name: string }, b: { name: string }): number {
@@ -77,6 +80,7 @@ test("everything countable stands at 0 before it happens, so that the first time
     'keystead_kubernetes_events_total{outcome="lost"}',
     'keystead_api_authentication_failures_total{code="unknown_account"}',
     'rest_client_requests_total{code="200",method="GET",host="10.96.0.1:443"}',
+    'keystead_worker_runs_total{worker="purger",result="error"}',
   ]) {
     expect(await valueOf(metrics, series), series).toBe(0);
   }

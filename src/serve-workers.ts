@@ -1,0 +1,33 @@
+import type { Log } from "./telemetry/log.ts";
+import type { MetricsRegistry } from "./telemetry/prometheus.ts";
+import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
+import type { Vault } from "./vault/context.ts";
+import { startWorker, type WorkerOptions } from "./workers/worker.ts";
+
+/** What makes a worker, without what all of them share. */
+type Worker = Omit<WorkerOptions, "metrics" | "log">;
+
+/** What workers get of the process that they run in. */
+interface WorkersOptions {
+  readonly vault: Vault;
+  readonly log: Log;
+  readonly registry: MetricsRegistry;
+}
+
+/**
+ * Starts what has to be done again and again and belongs to no request and no resource. Every process does it, whatever its
+ * part: the database arbitrates, so any number of them may be at it.
+ */
+export function startWorkers({ log, registry }: WorkersOptions): AsyncDisposable {
+  const workers: readonly Worker[] = [];
+  const metrics = createWorkerMetrics(
+    registry,
+    workers.map(({ name }) => name),
+  );
+  const started = workers.map((worker) => startWorker({ ...worker, metrics, log }));
+  return {
+    async [Symbol.asyncDispose]() {
+      await Promise.all(started.map((worker) => worker[Symbol.asyncDispose]()));
+    },
+  };
+}
