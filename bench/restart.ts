@@ -68,7 +68,7 @@ export const restart: Table = {
         },
       ],
       method: [
-        `Worst of ${ROUNDS} restarts. Calls are counted from the API server's audit log, without those for the Lease; rows from Postgres' own counters; statements by a proxy in front of it, start-up and health checks among them.`,
+        `Worst of ${ROUNDS} restarts. Calls are counted from the API server's audit log, without those for the Lease; rows from Postgres' own counters, without the one that counts the controller's reigns; statements by a proxy in front of it, start-up and health checks among them.`,
       ],
     };
   },

@@ -18,9 +18,6 @@ import { watchReady } from "./support/ready-watch.ts";
 import { POPULATION } from "./support/session.ts";
 import type { Findings, Table } from "./support/table.ts";
 
-const NAMESPACE = "trickle";
-const FLOOR_NAMESPACE = "trickle-floor";
-
 /** Rounds of the bare loop and of new Connections in turn, so that whatever else the machine does meets both. */
 const ROUNDS = 3;
 const FLOOR_OBJECTS = 200;
@@ -36,15 +33,12 @@ export const trickle: Table = {
   title: "10 new Connections a second, create to Ready",
   async run(session): Promise<Findings> {
     const arena = await session.settledArena();
-    await createNamespace(arena.admin, FLOOR_NAMESPACE);
-    await createNamespace(arena.admin, NAMESPACE);
-    await createParents(arena.admin, NAMESPACE);
     const floor: number[] = [];
     const ours: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       progress(`bare loop and new Connections, round ${round + 1} of ${ROUNDS}`);
-      floor.push(...(await measureFloor(arena)));
-      ours.push(...(await measureOurs(arena)));
+      floor.push(...(await measureFloor(arena, `trickle-floor-${round}`)));
+      ours.push(...(await measureOurs(arena, `trickle-${round}`)));
     }
     const ratio = (share: number): number => quantile(ours, share) / quantile(floor, share);
     return {
@@ -65,32 +59,35 @@ export const trickle: Table = {
   },
 };
 
-async function measureFloor(arena: Arena): Promise<readonly number[]> {
-  await createConnections(arena.admin, FLOOR_NAMESPACE, namesOf("floor", FLOOR_OBJECTS + WARM_UP));
+async function measureFloor(arena: Arena, namespace: string): Promise<readonly number[]> {
+  await createNamespace(arena.admin, namespace);
+  await createConnections(arena.admin, namespace, namesOf("floor", FLOOR_OBJECTS + WARM_UP));
   await delay(1_000);
-  const { each } = await runFloor(arena, FLOOR_NAMESPACE, arena.database.ownerUrl);
-  await removeConnections(arena.admin, FLOOR_NAMESPACE);
+  const { each } = await runFloor(arena, namespace, arena.database.ownerUrl);
+  await removeConnections(arena.admin, namespace);
   return each.slice(WARM_UP);
 }
 
-async function measureOurs(arena: Arena): Promise<readonly number[]> {
+async function measureOurs(arena: Arena, namespace: string): Promise<readonly number[]> {
   const { admin } = arena;
+  await createNamespace(admin, namespace);
+  await createParents(admin, namespace);
   const names = namesOf("new", CONNECTIONS + WARM_UP);
-  for (const name of names) await createSecret(admin, NAMESPACE, name);
+  for (const name of names) await createSecret(admin, namespace, name);
   const controller = await startController(arena);
   await whenIdle(controller, admin);
-  await using watch = await watchReady(admin, NAMESPACE);
+  await using watch = await watchReady(admin, namespace);
   const begins = performance.now();
   const waits = await Promise.all(
     names.map(async (name, index) => {
-      await delay(begins + index * EVERY_MS - performance.now());
+      await delay(Math.max(0, begins + index * EVERY_MS - performance.now()));
       const sentAt = performance.now();
-      await createConnection(admin, NAMESPACE, name);
+      await createConnection(admin, namespace, name);
       return (await watch.whenReady(name)) - sentAt;
     }),
   );
   await controller.child.stop();
-  await removeConnections(admin, NAMESPACE);
+  await removeConnections(admin, namespace);
   return waits.slice(WARM_UP);
 }
 

@@ -26,9 +26,9 @@ interface CatchUpOptions {
 
 /**
  * Objects whose rows are loaded with one query: few enough to hold (about 1 KiB each) beside the work of a running
- * catch-up, so many that 10,000 settled ones cost a dozen queries.
+ * catch-up, so many that 10,000 settled ones cost five queries.
  */
-const CHUNK = 1_000;
+const CHUNK = 2_000;
 
 /** The next chunk is loaded while this many still wait, so that the workers never do. */
 const REFILL_BELOW = 100;
