@@ -68,6 +68,12 @@ export const ERRORS = {
   environment_gone: { status: 404, retryable: false },
   integration_gone: { status: 404, retryable: false },
   row_changed: { status: 409, retryable: true },
+  row_unclaimed: { status: 409, retryable: true },
+  restore_not_found: { status: 404, retryable: false },
+  restore_not_managed: { status: 409, retryable: false },
+  restore_forbidden: { status: 403, retryable: false },
+  restore_alive: { status: 409, retryable: false },
+  restore_conflict: { status: 409, retryable: false },
   data_key_exhausted: { status: 500, retryable: false },
 
   // api/: what a request is answered. Codes and statuses are those of Nango's contract.

@@ -1,15 +1,19 @@
 import { type Connection, connectionIdOf, parseConnection } from "../resources/connection.ts";
 import { credentialOf } from "../resources/credentials.ts";
+import { AUDITED_CONNECTION } from "../vault/audit-fragments.ts";
+import { claimRow } from "../vault/claim-row.ts";
 import {
   type ConnectionState,
   connectionDigestsOf,
   type DesiredConnection,
   isSettledConnection,
 } from "../vault/connection.ts";
+import { restoreConnection } from "../vault/restore-connection.ts";
 import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
 import { storeConnection } from "../vault/store-connection.ts";
 import { assembleCredentials, type CredentialsIntegration, refuseMismatch } from "./credentials.ts";
 import { claim } from "./claim.ts";
+import { claimUnclaimed } from "./claim-unclaimed.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { instantOf } from "./instant.ts";
@@ -17,6 +21,7 @@ import { CONNECTION } from "../resources/kinds.ts";
 import { gone, type Outcome, settled, stalled } from "./outcome.ts";
 import { findParents, type Parents } from "./parents.ts";
 import { release } from "./release.ts";
+import { reviveRow, withFinalizer } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
 
 /** Everything about the desired row that needs no Secret. */
@@ -37,16 +42,18 @@ export function connectionReconciler(deps: ControllerDeps): Reconciler<Connectio
  * One pass over a Connection: its row says what its spec and its Secrets say. Where both did not change since they were
  * stored, it makes no call to the API server and no write to the database.
  */
-async function reconcileConnection(deps: ControllerDeps, connection: Connection, calls: CallOptions): Promise<Outcome> {
-  const parents = await findParents(deps, connection);
+async function reconcileConnection(deps: ControllerDeps, resource: Connection, calls: CallOptions): Promise<Outcome> {
+  const parents = await findParents(deps, resource);
   if (parents.kind !== "parents") return parents;
 
-  const credential = credentialOf(connection.spec.credentials);
+  const credential = credentialOf(resource.spec.credentials);
   const integration = credentialsIntegration(parents);
   const refused = credential && refuseMismatch(credential, integration);
   if (refused) return refused;
 
-  const state = await deps.rows.connection(connection);
+  const revived = await reviveRow(deps.client, resource, revivalOf(deps, resource, parents), calls);
+  if (revived.kind !== "revived") return revived;
+  const { resource: connection, state } = revived;
   const declared = declare(deps, connection, parents, state);
   const decision = await decide(
     deps.secrets,
@@ -70,7 +77,24 @@ async function reconcileConnection(deps: ControllerDeps, connection: Connection,
   if (decision.kind !== "write") return decision;
 
   if (!(await claim(deps.client, CONNECTION, connection, calls))) return gone();
-  return outcomeOf(await storeConnection(deps.vault, decision.row));
+  try {
+    return outcomeOf(await storeConnection(deps.vault, decision.row));
+  } catch (thrown) {
+    await claimUnclaimed(deps.vault, AUDITED_CONNECTION, decision.row, thrown);
+    return await reconcileConnection(deps, withFinalizer(connection), calls);
+  }
+}
+
+function revivalOf(deps: ControllerDeps, connection: Connection, { environmentId, integrationId }: Parents) {
+  const owner = ownerOf(deps, connection.metadata);
+  const place = { environmentId, integrationId, connectionId: connectionIdOf(connection) };
+  const keepsCredentials = connection.spec.credentials === undefined;
+  return {
+    kind: CONNECTION,
+    find: (resource: Connection) => deps.rows.connection(resource),
+    restore: (id: string) => restoreConnection(deps.vault, { id, owner, ...place, keepsCredentials }),
+    claimRow: (state: ConnectionState) => claimRow(deps.vault, AUDITED_CONNECTION, { ...state, owner }),
+  };
 }
 
 /** Soft-deletes the row of a Connection that is being deleted and lets it go. */
@@ -96,6 +120,7 @@ function declare(
     connectionId: connectionIdOf(connection),
     expectedRevision: state?.revision ?? 0,
     known: state,
+    handledRestore: spec.restoreFrom,
     // The app id comes from the Integration and is part of the credential, so a new one has to look like an edit.
     declaration: { credentials: spec.credentials, appId: spec.credentials?.app && parents.integration.spec.appId },
     config: spec.config ?? {},

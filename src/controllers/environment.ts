@@ -10,6 +10,8 @@ import {
   isSettledEnvironment,
   type StoredEnvironment,
 } from "../vault/environment.ts";
+import { restoreEnvironment } from "../vault/restore-environment.ts";
+import { CHILDREN_BATCH } from "../vault/soft-delete-children.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
 import { claim } from "./claim.ts";
@@ -21,6 +23,7 @@ import { ENVIRONMENT } from "../resources/kinds.ts";
 import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
 import { release } from "./release.ts";
+import { reviveRow } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
 
@@ -39,12 +42,10 @@ export function environmentReconciler(deps: ControllerDeps): Reconciler<Environm
  * One pass over an Environment: its row with keys and variables first, then the Secret that hands out the key, the
  * status last. A crash in between is repaired by the next pass, since the Secret is always written from the database.
  */
-async function reconcileEnvironment(
-  deps: ControllerDeps,
-  environment: Environment,
-  calls: CallOptions,
-): Promise<Outcome> {
-  const state = await deps.rows.environment(environment);
+async function reconcileEnvironment(deps: ControllerDeps, declared: Environment, calls: CallOptions): Promise<Outcome> {
+  const revived = await reviveRow(deps.client, declared, revivalOf(deps, declared), calls);
+  if (revived.kind !== "revived") return revived;
+  const { resource: environment, state } = revived;
   const decision = await decide(
     deps.secrets,
     environment,
@@ -71,6 +72,18 @@ async function reconcileEnvironment(
   return await publish(deps, environment, await storeEnvironment(deps.vault, decision.row), calls);
 }
 
+function revivalOf(deps: ControllerDeps, { metadata }: Environment) {
+  const owner = ownerOf(deps, metadata);
+  const rotationToken = metadata.annotations[ROTATE_SECRET_KEY];
+  return {
+    kind: ENVIRONMENT,
+    find: (resource: Environment) => deps.rows.environment(resource),
+    restore: (id: string) => restoreEnvironment(deps.vault, { id, owner, rotationToken }),
+    // An environment comes back for the one resource that asked for it.
+    claimRow: () => Promise.resolve(),
+  };
+}
+
 /** Ends the keys of an Environment and everything in it, takes the Secrets that were written for it away, and lets it go. */
 function releaseEnvironment(
   deps: ControllerDeps,
@@ -82,7 +95,8 @@ function releaseEnvironment(
     environment,
     {
       kind: ENVIRONMENT,
-      softDelete: softDeleteEnvironment,
+      softDelete: (vault, uid, actor) =>
+        softDeleteEnvironment(vault, uid, actor, CHILDREN_BATCH, environment.metadata.deletionTimestamp),
       cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, undefined, calls),
     },
     calls,

@@ -1,20 +1,25 @@
 import { keyOf } from "../kube/object.ts";
 import { type Integration, parseIntegration } from "../resources/integration.ts";
+import { AUDITED_INTEGRATION } from "../vault/audit-fragments.ts";
+import { claimRow } from "../vault/claim-row.ts";
 import {
   type DesiredIntegration,
   type IntegrationState,
   integrationDigestsOf,
   isSettledIntegration,
 } from "../vault/integration.ts";
+import { restoreIntegration } from "../vault/restore-integration.ts";
 import { softDeleteIntegration } from "../vault/soft-delete-integration.ts";
 import { storeIntegration } from "../vault/store-integration.ts";
 import { claim } from "./claim.ts";
+import { claimUnclaimed } from "./claim-unclaimed.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { INTEGRATION } from "../resources/kinds.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
 import { findEnvironment } from "./parents.ts";
 import { release } from "./release.ts";
+import { reviveRow, withFinalizer } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
 
@@ -32,15 +37,13 @@ export function integrationReconciler(deps: ControllerDeps): Reconciler<Integrat
 }
 
 /** One pass over an Integration: its row says what its spec and the Secrets of its client say. */
-async function reconcileIntegration(
-  deps: ControllerDeps,
-  integration: Integration,
-  calls: CallOptions,
-): Promise<Outcome> {
-  const environment = await findEnvironment(deps, integration);
+async function reconcileIntegration(deps: ControllerDeps, resource: Integration, calls: CallOptions): Promise<Outcome> {
+  const environment = await findEnvironment(deps, resource);
   if (environment.kind !== "environment") return environment;
 
-  const state = await deps.rows.integration(integration);
+  const revived = await reviveRow(deps.client, resource, revivalOf(deps, resource, environment.id), calls);
+  if (revived.kind !== "revived") return revived;
+  const { resource: integration, state } = revived;
   const declared = declare(deps, integration, environment.id, state);
   const decision = await decide(
     deps.secrets,
@@ -61,7 +64,22 @@ async function reconcileIntegration(
   if (decision.kind !== "write") return decision;
 
   if (!(await claim(deps.client, INTEGRATION, integration, calls))) return gone();
-  return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
+  try {
+    return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
+  } catch (thrown) {
+    await claimUnclaimed(deps.vault, AUDITED_INTEGRATION, decision.row, thrown);
+    return await reconcileIntegration(deps, withFinalizer(integration), calls);
+  }
+}
+
+function revivalOf(deps: ControllerDeps, { metadata }: Integration, environmentId: string) {
+  const owner = ownerOf(deps, metadata);
+  return {
+    kind: INTEGRATION,
+    find: (resource: Integration) => deps.rows.integration(resource),
+    restore: (id: string) => restoreIntegration(deps.vault, { id, owner, environmentId, uniqueKey: metadata.name }),
+    claimRow: (state: IntegrationState) => claimRow(deps.vault, AUDITED_INTEGRATION, { ...state, owner }),
+  };
 }
 
 /** Soft-deletes an Integration with its connections and lets it go. */
@@ -88,6 +106,7 @@ function declare(
     provider: provider ?? name,
     expectedRevision: state?.revision ?? 0,
     known: state,
+    handledRestore: integration.spec.restoreFrom,
     declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
     settings: { auth, scopes: scopes ?? [] },
   };

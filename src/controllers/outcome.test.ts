@@ -19,6 +19,18 @@ test.each([
   expect("message" in outcome && outcome.message).toContain(advice);
 });
 
+test.each([
+  { code: "restore_not_found", reason: "RestoreNotFound" },
+  { code: "restore_not_managed", reason: "RestoreNotManaged" },
+  { code: "restore_forbidden", reason: "RestoreForbidden" },
+  { code: "restore_alive", reason: "RestoreAlive" },
+  { code: "restore_conflict", reason: "RestoreConflict" },
+] as const)("a restore that ends with $code stalls with $reason and says how to go on", ({ code, reason }) => {
+  const outcome = outcomeOfError(new KeysteadError(code, "environment 1 cannot come back"));
+  expect(outcome).toMatchObject({ kind: "stalled", reason });
+  expect("message" in outcome && outcome.message).toMatch(/^Environment 1 cannot come back\. .*spec\.restoreFrom/);
+});
+
 test("a right that is missing stalls, and the message says whom to grant it to", () => {
   const body = JSON.stringify({ kind: "Status", message: "secrets is forbidden", reason: "Forbidden" });
   const outcome = outcomeOfError(apiError("GET /secrets", 403, body));
@@ -46,6 +58,7 @@ test("every other error is retried when that can help, and told when it cannot",
     "connection_id_in_use",
     "integration_key_in_use",
     "kube_forbidden",
+    ...Object.keys(ERRORS).filter((code) => code.startsWith("restore_")),
   ]);
   const waits = new Set(["environment_gone", "integration_gone"]);
   const movedOn = new Set(["kube_already_exists", "kube_not_found"]);

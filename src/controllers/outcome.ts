@@ -41,6 +41,24 @@ export const gone = (): Outcome => ({ kind: "gone" });
 /** Answers to a write that was decided on an older state of the world: the next pass decides on the new one. */
 const MOVED_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["kube_already_exists", "kube_not_found"]);
 
+/** Why something cannot come back. Only an edit helps, but for the last: there a deletion of something else does. */
+const REFUSED_RESTORES: Partial<Record<ErrorCode, { readonly reason: Reason; readonly advice: string }>> = {
+  restore_not_found: {
+    reason: "RestoreNotFound",
+    advice: "Remove spec.restoreFrom to have it made anew, or correct the id.",
+  },
+  restore_not_managed: { reason: "RestoreNotManaged", advice: "Remove spec.restoreFrom." },
+  restore_forbidden: {
+    reason: "RestoreForbidden",
+    advice: "Remove spec.restoreFrom, or correct the id; docs/restore.md says what has to agree.",
+  },
+  restore_alive: { reason: "RestoreAlive", advice: "Remove spec.restoreFrom, or delete the other resource first." },
+  restore_conflict: {
+    reason: "RestoreConflict",
+    advice: "Delete what is there now, this resource included if it is its own, or remove spec.restoreFrom.",
+  },
+};
+
 /**
  * What a failed pass means for the resource. Errors that pass by themselves (API server busy, a row that changed
  * meanwhile, a namespace on its way out) are retried, at first without a word in its status.
@@ -63,6 +81,8 @@ export function outcomeOfError(error: KeysteadError): Outcome {
     const advice = "Delete that one, or make this Integration anew under another name.";
     return stalled("IntegrationKeyInUse", `${capitalized(message)}. ${advice}`);
   }
+  const restore = REFUSED_RESTORES[code];
+  if (restore) return stalled(restore.reason, `${capitalized(message)}. ${restore.advice}`);
   if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
     return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
   }

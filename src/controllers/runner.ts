@@ -46,7 +46,12 @@ const SLOW_RETRY_MS = 300_000;
 
 /** The same where a name may become free at any moment: a rename in one apply then takes seconds. */
 const IN_USE_RETRY_MS = 10_000;
-const IN_USE: ReadonlySet<Reason> = new Set<Reason>(["ConnectionIdInUse", "IntegrationKeyInUse"]);
+const IN_USE: ReadonlySet<Reason> = new Set<Reason>([
+  "ConnectionIdInUse",
+  "IntegrationKeyInUse",
+  "RestoreConflict",
+  "RestoreAlive",
+]);
 
 /** Failures in a row after which a retry is told in the status: about a second of back-off. */
 const FAILURES_UNTOLD = 6;

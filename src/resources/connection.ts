@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CREDENTIALS_TYPE, type Credentials, credentials } from "./credentials.ts";
-import { freeForm, line, reference, textMap } from "./field.ts";
+import { freeForm, line, reference, restoreFrom, textMap } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { immutable, matches, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -82,6 +82,10 @@ export const connectionSpec = withRules(
         "Short labels by which the API lists connections, such as {team: sales}, at most 64. Keys are at most 64 lower-case letters, digits, '_', '.', '/' and '-', values at most 255 characters.",
       ),
     endUser: endUser.optional(),
+    restoreFrom: restoreFrom(
+      "connection",
+      ", with the same Integration and connection id; without spec.credentials it keeps the credentials it had",
+    ),
     // No default, as on Environment.
     suspend: z
       .boolean()

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { durationBetween } from "./duration.ts";
-import { objectName, secretKeyRef, text } from "./field.ts";
+import { objectName, restoreFrom, secretKeyRef, text } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -57,6 +57,7 @@ export const environmentSpec = z.object({
       "x-kubernetes-list-type": "map",
       "x-kubernetes-list-map-keys": ["name"],
     }),
+  restoreFrom: restoreFrom("environment", " with the same secret key and with all that was deleted together with it"),
   // No default: `suspend: false` in every object that was ever stored would show up in every diff and say nothing.
   suspend: z
     .boolean()
@@ -66,7 +67,7 @@ export const environmentSpec = z.object({
 
 /** `status` of an Environment. */
 export const environmentStatus = commonStatus.extend({
-  environmentId: rowId("Id of the environment in the database.").optional(),
+  environmentId: rowId("Id of the environment in the database, by which it can be restored after a delete.").optional(),
   publicKey: z
     .string()
     .max(128)

@@ -51,6 +51,21 @@ export function reference(kind: string, description: string) {
     .meta({ description, "x-kubernetes-map-type": "atomic" });
 }
 
+/** `spec.restoreFrom`: id of a row, as the status and the event of a deletion say it. */
+export function restoreFrom(kind: string, along: string) {
+  return withRules(
+    z.string().max(36),
+    matches(
+      /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
+      "must be an id as the status and the event of the deletion show it: a UUID in lower case",
+    ),
+  )
+    .optional()
+    .describe(
+      `Id of a deleted ${kind} to bring back${along}, as the event of its deletion says it. Possible until its retention ends, for one that a resource of this cluster and namespace managed last. Done once: afterwards it may stay or go.`,
+    );
+}
+
 /** Reference to one key of a Secret of the same namespace. */
 export function secretKeyRef(description: string) {
   return z

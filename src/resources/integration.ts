@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { auth } from "./auth.ts";
-import { line, reference, secretKeyRef } from "./field.ts";
+import { line, reference, restoreFrom, secretKeyRef } from "./field.ts";
 import { labelSelector } from "./label-selector.ts";
 import { resourceParser } from "./parse.ts";
 import { immutable, matches, oneOf, withRules } from "./rule.ts";
@@ -38,6 +38,7 @@ export const integrationSpec = withRules(
       .describe(
         "Which Connections of the namespace may use this Integration, by their labels. Left out or empty: all. One that does not match is Stalled with IntegrationForbidden: nothing new is stored for it, and what was stored before is served until it is deleted.",
       ),
+    restoreFrom: restoreFrom("integration", " under the same name, with the connections that were deleted with it"),
     suspend: z
       .boolean()
       .optional()
@@ -52,7 +53,7 @@ export const integrationSpec = withRules(
 
 /** `status` of an Integration. */
 export const integrationStatus = commonStatus.extend({
-  integrationId: rowId("Id of the integration in the database.").optional(),
+  integrationId: rowId("Id of the integration in the database, by which it can be restored after a delete.").optional(),
 });
 
 /** See {@link resourceParser}. */

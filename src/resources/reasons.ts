@@ -37,6 +37,11 @@ export const REASONS = {
   InvalidSecretValue: { ready: "False", beside: "Stalled" },
   InvalidSpec: { ready: "False", beside: "Stalled" },
   PermissionDenied: { ready: "False", beside: "Stalled" },
+  RestoreAlive: { ready: "False", beside: "Stalled" },
+  RestoreConflict: { ready: "False", beside: "Stalled" },
+  RestoreForbidden: { ready: "False", beside: "Stalled" },
+  RestoreNotFound: { ready: "False", beside: "Stalled" },
+  RestoreNotManaged: { ready: "False", beside: "Stalled" },
   SecretImmutable: { ready: "False", beside: "Stalled" },
   SecretNotOwned: { ready: "False", beside: "Stalled" },
 } as const satisfies Record<string, ReasonKind>;

@@ -31,12 +31,25 @@ export function insertStoreEvents({ kind, idColumn }: AuditedKind, written: "cre
 }
 
 /** Events for the rows that a list `deleted` holds. The actor's four columns are the parameters from the given one on. */
-export function insertDeletionEvents({ kind, idColumn }: AuditedKind, firstParameter: number): string {
+export function insertDeletionEvents(kind: AuditedKind, firstParameter: number): string {
+  return insertListEvents(kind, "deleted", firstParameter);
+}
+
+/** The same for a list `restored`, whose deletion id is that of the deletion that they come back from. */
+export function insertRestoreEvents(kind: AuditedKind, firstParameter: number): string {
+  return insertListEvents(kind, "restored", firstParameter);
+}
+
+function insertListEvents(
+  { kind, idColumn }: AuditedKind,
+  list: "deleted" | "restored",
+  firstParameter: number,
+): string {
   const actor = [0, 1, 2, 3].map((column) => `$${firstParameter + column}`).join(", ");
   return `insert into keystead.audit_events (
        environment_id, actor_kind, actor, field_manager, address,
        action, target_kind, target_id, target_revision, deletion_id
      )
-     select environment_id, ${actor}, '${kind}.deleted', '${kind}', ${idColumn}, revision, deletion_id
-       from deleted`;
+     select environment_id, ${actor}, '${kind}.${list}', '${kind}', ${idColumn}, revision, deletion_id
+       from ${list}`;
 }

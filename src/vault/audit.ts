@@ -6,14 +6,20 @@ export type AuditAction =
   | "environment.created"
   | "environment.updated"
   | "environment.deleted"
+  | "environment.restored"
+  | "environment.claimed"
   | "environment.variables-read"
   | "integration.created"
   | "integration.updated"
   | "integration.deleted"
+  | "integration.restored"
+  | "integration.claimed"
   | "integration.client-read"
   | "connection.created"
   | "connection.updated"
   | "connection.deleted"
+  | "connection.restored"
+  | "connection.claimed"
   | "connection.credentials-read";
 
 /** One row of `keystead.audit_events`. Ids and names of fields only: no value, nothing of an end user. */

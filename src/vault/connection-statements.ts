@@ -27,6 +27,8 @@ const COLUMNS = [
   ["config_digest", "text"],
   ["rest_digest", "text"],
   ["sources", "jsonb"],
+  /** Of a new row only. */
+  ["handled_restore", "uuid"],
   ["field_manager", "text"],
   /** Revision the row must still have; 0 for a new one. */
   ["revision", "bigint"],
@@ -54,14 +56,14 @@ export async function insertConnections(vault: Writer, rows: readonly Connection
         owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
         credentials_type, credentials_sealed, credentials_revision, credentials_expires_at,
         config_sealed, config_revision, metadata, metadata_declared, tags, end_user,
-        declaration_digest, credentials_digest, config_digest, rest_digest, sources
+        declaration_digest, credentials_digest, config_digest, rest_digest, sources, handled_restore
       )
       select i.environment_id, i.connection_row_id, i.integration_id, i.connection_id,
              i.owner_cluster, i.owner_release, i.owner_namespace, i.owner_name, i.owner_uid,
              i.credentials_type, i.credentials_sealed, case when i.credentials_sealed is not null then 1 end,
              i.credentials_expires_at,
              i.config_sealed, 1, i.metadata, i.metadata is not null, i.tags, i.end_user,
-             i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources
+             i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources, i.handled_restore
         from input i join live using (environment_id, integration_id)
       on conflict do nothing
       returning environment_id, connection_row_id, revision

@@ -45,6 +45,8 @@ export interface DesiredConnection {
   readonly tags: Readonly<Record<string, string>>;
   readonly endUser?: EndUser | undefined;
   readonly sources: readonly SecretSource[];
+  /** `spec.restoreFrom`, which was done before: it is kept with a row that is made anew, so that it is not done again. */
+  readonly handledRestore?: string | undefined;
   /** Who applied the resource last, for the audit event. */
   readonly fieldManager?: string | undefined;
 }
@@ -70,6 +72,10 @@ export interface ConnectionState {
   readonly sources: readonly SecretSource[];
   readonly credentialsType: string | undefined;
   readonly credentialsExpiresAt: Date | undefined;
+  /** Whether the row is the resource's; a restored one is served before it is. */
+  readonly claimed: boolean;
+  /** `spec.restoreFrom` of the resource, if it was done. */
+  readonly handledRestore: string | undefined;
 }
 
 /** A connection after it was stored; `changed` is false when there was nothing to write but perhaps the sources. */

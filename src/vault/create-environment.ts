@@ -39,6 +39,7 @@ export async function createEnvironment(
     lastHandledRotation: desired.rotationToken,
     digests: made.digests,
     sources: desired.sources,
+    handledRestore: undefined,
     changed: true,
   };
 }

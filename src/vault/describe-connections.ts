@@ -16,6 +16,8 @@ interface ConnectionStateRow {
   readonly sources: SecretSource[];
   readonly credentials_type: string | null;
   readonly credentials_expires_at: Date | null;
+  readonly claimed: boolean;
+  readonly handled_restore: string | null;
 }
 
 /**
@@ -30,7 +32,7 @@ export async function describeConnections(
   const rows = await vault.database.query<ConnectionStateRow>(
     `select owner_uid, environment_id, connection_row_id, integration_id, connection_id, revision,
             declaration_digest, credentials_digest, config_digest, rest_digest,
-            sources, credentials_type, credentials_expires_at
+            sources, credentials_type, credentials_expires_at, claimed, handled_restore
        from keystead.connections
       where owner_uid = any($1::uuid[]) and deleted_at is null
       order by connection_row_id`,
@@ -55,5 +57,7 @@ function connectionState(row: ConnectionStateRow): ConnectionState {
     sources: row.sources,
     credentialsType: row.credentials_type ?? undefined,
     credentialsExpiresAt: row.credentials_expires_at ?? undefined,
+    claimed: row.claimed,
+    handledRestore: row.handled_restore ?? undefined,
   };
 }

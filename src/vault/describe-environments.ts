@@ -14,6 +14,7 @@ interface EnvironmentStateRow {
   readonly declaration_digest: string;
   readonly variables_digest: string;
   readonly sources: SecretSource[];
+  readonly handled_restore: string | null;
 }
 
 /** Name of the key every environment has; named keys of `spec.apiKeys` come beside it. */
@@ -26,7 +27,7 @@ export async function describeEnvironments(
 ): Promise<Map<string, EnvironmentState>> {
   const rows = await vault.database.query<EnvironmentStateRow>(
     `select e.owner_uid, e.environment_id, e.revision, e.public_key, e.retention_seconds, k.fingerprint, k.issued_at,
-            e.last_handled_rotation, e.declaration_digest, e.variables_digest, e.sources
+            e.last_handled_rotation, e.declaration_digest, e.variables_digest, e.sources, e.handled_restore
        from keystead.environments e
        join keystead.secret_keys k
          on k.environment_id = e.environment_id and k.name = $2 and k.replaced_at is null
@@ -47,5 +48,6 @@ function environmentState(row: EnvironmentStateRow): EnvironmentState {
     lastHandledRotation: row.last_handled_rotation ?? undefined,
     digests: { declaration: row.declaration_digest, variables: row.variables_digest },
     sources: row.sources,
+    handledRestore: row.handled_restore ?? undefined,
   };
 }

@@ -48,6 +48,8 @@ export interface EnvironmentState {
   readonly lastHandledRotation: string | undefined;
   readonly digests: { readonly declaration: string; readonly variables: string };
   readonly sources: readonly SecretSource[];
+  /** `spec.restoreFrom` of the resource, if it was done. */
+  readonly handledRestore: string | undefined;
 }
 
 /** An environment after it was stored, with the key its Secret has to hold. */

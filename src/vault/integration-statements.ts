@@ -22,6 +22,8 @@ const COLUMNS = [
   ["client_digest", "text"],
   ["rest_digest", "text"],
   ["sources", "jsonb"],
+  /** Of a new row only. */
+  ["handled_restore", "uuid"],
   ["field_manager", "text"],
   /** Revision the row must still have; 0 for a new one. */
   ["revision", "bigint"],
@@ -48,12 +50,12 @@ export async function insertIntegrations(vault: Writer, rows: readonly Integrati
         environment_id, integration_id, unique_key,
         owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
         provider, display_name, settings, client_sealed, client_revision,
-        declaration_digest, client_digest, rest_digest, sources
+        declaration_digest, client_digest, rest_digest, sources, handled_restore
       )
       select environment_id, integration_id, unique_key,
              owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
              provider, display_name, settings, client_sealed, case when client_sealed is not null then 1 end,
-             declaration_digest, client_digest, rest_digest, sources
+             declaration_digest, client_digest, rest_digest, sources, handled_restore
         from input join live using (environment_id)
       on conflict do nothing
       returning environment_id, integration_id, revision

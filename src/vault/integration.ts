@@ -25,6 +25,8 @@ export interface DesiredIntegration {
   /** Everything about it that is no secret (`auth`, `scopes`), stored as it is. */
   readonly settings: JsonObject;
   readonly sources: readonly SecretSource[];
+  /** As for a connection. */
+  readonly handledRestore?: string | undefined;
   readonly fieldManager?: string | undefined;
 }
 
@@ -45,6 +47,10 @@ export interface IntegrationState {
   readonly revision: number;
   readonly digests: IntegrationDigests & { readonly client: string | null };
   readonly sources: readonly SecretSource[];
+  /** Whether the row is the resource's; a restored one is served before it is. */
+  readonly claimed: boolean;
+  /** `spec.restoreFrom` of the resource, if it was done. */
+  readonly handledRestore: string | undefined;
 }
 
 /** An integration after it was stored; `changed` is false when there was nothing to write but perhaps the sources. */

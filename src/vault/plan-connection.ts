@@ -70,6 +70,8 @@ function storedConnection(
     sources,
     credentialsType: credentials?.type ?? kept?.credentialsType,
     credentialsExpiresAt: credentials?.expiresAt ?? kept?.credentialsExpiresAt,
+    claimed: true,
+    handledRestore: state ? state.handledRestore : desired.handledRestore,
     changed: changed.length > 0,
   };
 }
@@ -115,6 +117,7 @@ async function connectionRow(
     config_digest: stored.digests.config,
     rest_digest: stored.digests.rest,
     sources: JSON.stringify(desired.sources),
+    handled_restore: stored.handledRestore ?? null,
   };
 }
 

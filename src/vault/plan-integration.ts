@@ -29,6 +29,8 @@ export async function planIntegration(
     revision: (state?.revision ?? 0) + (changed.length > 0 ? 1 : 0),
     digests: { ...digests, client: digests.client === undefined ? (state?.digests.client ?? null) : digests.client },
     sources: desired.sources,
+    claimed: true,
+    handledRestore: state ? state.handledRestore : desired.handledRestore,
     changed: changed.length > 0,
   };
   if (state && changed.length === 0 && sameSources(state.sources, desired.sources)) return { kind: "settled", stored };
@@ -64,6 +66,7 @@ async function integrationRow(
     client_digest: stored.digests.client,
     rest_digest: stored.digests.rest,
     sources: JSON.stringify(desired.sources),
+    handled_restore: stored.handledRestore ?? null,
     field_manager: desired.fieldManager ?? null,
     revision: state?.revision ?? 0,
     replaces_client: changed.includes("client"),

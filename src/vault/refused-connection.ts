@@ -1,5 +1,6 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
+import { isClaimable } from "./claim-row.ts";
 import type { DesiredConnection } from "./connection.ts";
 
 /** What may stand in the way. The holder is whoever has the connection id now. */
@@ -11,6 +12,7 @@ interface Circumstances {
   readonly holder_cluster: string | null;
   readonly holder_namespace: string | null;
   readonly holder_name: string | null;
+  readonly holder_claimed: boolean | null;
 }
 
 /** Why a connection could not be written, looked up after the fact: rows are refused too rarely to pay for it before. */
@@ -23,7 +25,7 @@ export async function explainRefusedConnection(
             (select deleted_at is null from keystead.integrations
               where environment_id = $1 and integration_id = $2) as integration_alive,
             h.connection_row_id as holder_id, h.owner_uid as holder_uid, h.owner_cluster as holder_cluster,
-            h.owner_namespace as holder_namespace, h.owner_name as holder_name
+            h.owner_namespace as holder_namespace, h.owner_name as holder_name, h.claimed as holder_claimed
        from (select) as always
        left join keystead.connections h
          on h.environment_id = $1 and h.integration_id = $2 and h.connection_id = $3 and h.deleted_at is null`,
@@ -45,6 +47,15 @@ function reasonOf(desired: DesiredConnection, found: Circumstances | undefined):
       details: { integrationId },
     });
   }
+  if (found.holder_id !== null && waitsFor(owner, found)) {
+    return new KeysteadError(
+      "row_unclaimed",
+      `connection ${found.holder_id} waits for ${owner.namespace}/${owner.name}`,
+      {
+        details: { id: found.holder_id },
+      },
+    );
+  }
   // Not even the same name is a reason to take it over: whoever may write Connections would get an end user's token.
   if (found.holder_id !== null && found.holder_uid !== owner.uid) {
     const holder =
@@ -63,4 +74,18 @@ function reasonOf(desired: DesiredConnection, found: Circumstances | undefined):
     });
   }
   return new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed while it was stored`);
+}
+
+/** Whether the holder is the row that was restored for this resource. */
+function waitsFor(owner: DesiredConnection["owner"], holder: Circumstances): boolean {
+  return isClaimable(
+    {
+      owner_cluster: holder.holder_cluster,
+      owner_namespace: holder.holder_namespace,
+      owner_name: holder.holder_name,
+      owner_uid: holder.holder_uid,
+      claimed: holder.holder_claimed ?? true,
+    },
+    owner,
+  );
 }

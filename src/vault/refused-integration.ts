@@ -1,5 +1,6 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
+import { isClaimable } from "./claim-row.ts";
 import type { DesiredIntegration } from "./integration.ts";
 
 /** What may stand in the way. The holder is whoever has the key now. */
@@ -8,7 +9,9 @@ interface Circumstances {
   readonly holder_id: string | null;
   readonly holder_uid: string | null;
   readonly holder_namespace: string | null;
+  readonly holder_cluster: string | null;
   readonly holder_name: string | null;
+  readonly holder_claimed: boolean | null;
 }
 
 /** Why an integration could not be written, looked up after the fact, as `explainRefusedConnection` does. */
@@ -19,7 +22,8 @@ export async function explainRefusedIntegration(
   const [circumstances] = await database.query<Circumstances>(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
             h.integration_id as holder_id, h.owner_uid as holder_uid,
-            h.owner_namespace as holder_namespace, h.owner_name as holder_name
+            h.owner_namespace as holder_namespace, h.owner_name as holder_name,
+            h.owner_cluster as holder_cluster, h.claimed as holder_claimed
        from (select) as always
        left join keystead.integrations h
          on h.environment_id = $1 and h.unique_key = $2 and h.deleted_at is null`,
@@ -36,6 +40,13 @@ function reasonOf(desired: DesiredIntegration, found: Circumstances | undefined)
       details: { environmentId },
     });
   }
+  if (found.holder_id !== null && waitsFor(owner, found)) {
+    return new KeysteadError(
+      "row_unclaimed",
+      `integration ${found.holder_id} waits for ${owner.namespace}/${owner.name}`,
+      { details: { id: found.holder_id } },
+    );
+  }
   if (found.holder_id !== null && found.holder_uid !== owner.uid) {
     const holder =
       found.holder_uid === null
@@ -46,4 +57,18 @@ function reasonOf(desired: DesiredIntegration, found: Circumstances | undefined)
     });
   }
   return new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed while it was stored`);
+}
+
+/** Whether the holder is the row that was restored for this resource. */
+function waitsFor(owner: DesiredIntegration["owner"], holder: Circumstances): boolean {
+  return isClaimable(
+    {
+      owner_cluster: holder.holder_cluster,
+      owner_namespace: holder.holder_namespace,
+      owner_name: holder.holder_name,
+      owner_uid: holder.holder_uid,
+      claimed: holder.holder_claimed ?? true,
+    },
+    owner,
+  );
 }

@@ -29,8 +29,28 @@ const durations: readonly Refused[] = (
 }));
 
 const variables = (list: readonly unknown[]): Spec => ({ variables: list });
+/** The same rule holds for all three kinds. */
+const restores = (["Environment", "Integration", "Connection"] as const).flatMap((kind) =>
+  (
+    [
+      ["", "empty"],
+      ["01930000-0000-7000-8000-00000000000G", "a letter that is no digit"],
+      ["01930000-0000-7000-8000-0000000000AB", "upper case, which no status shows"],
+      ["01930000000070008000000000000000", "without dashes"],
+      ["production", "a name"],
+    ] as const
+  ).map(([restoreFrom, why]) => ({
+    kind,
+    why: `restoreFrom ${JSON.stringify(restoreFrom)}: ${why}`,
+    change: { restoreFrom },
+    field: "spec.restoreFrom",
+    says: "a UUID in lower case",
+  })),
+);
+
 /** Environments that nobody should be able to store. */
 export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
+  ...restores,
   {
     kind: "Environment",
     why: "a retention that is a number in YAML",

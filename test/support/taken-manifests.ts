@@ -28,6 +28,11 @@ export const TAKEN: readonly Taken[] = [
   ...["1h", "31d", "1d12h", "1h30m", "1.5h", "60m", "3600s", "3600000ms", "3660d", "87840h", "31d0h"].map(
     (retention): Taken => ({ kind: "Environment", why: `retention ${retention}`, change: { retention } }),
   ),
+  ...(["Environment", "Integration", "Connection"] as const).map((kind): Taken => ({
+    kind,
+    why: "a restore by the id that a status or an event shows",
+    change: { restoreFrom: "01930000-0000-7000-8000-000000000000" },
+  })),
   {
     kind: "Environment",
     why: "variables of both kinds, one empty, one over several lines and outside ASCII",
