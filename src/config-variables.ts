@@ -39,7 +39,7 @@ export const READERS = {
   log: ["controller", "api", "run", "migrate"],
   installation: ["controller", "api", "run"],
   encryption: ["controller", "api", "run"],
-  database: ["controller", "api", "run"],
+  database: ["controller", "api", "run", "admin"],
   migration: ["migrate"],
   api: ["api", "run"],
   metrics: ["controller", "api", "run"],

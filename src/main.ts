@@ -16,6 +16,7 @@ Commands
   migrate      bring the database to this version's schema; --check only says what would be done
   crds         print the custom resource definitions
   keygen       print a new encryption key
+  admin sweep  show a sweep of orphaned rows that was stopped; --confirm lets it go on
 
 Options
   -h, --help     this text
@@ -45,11 +46,20 @@ async function main(argv: readonly string[]): Promise<number> {
       help: { type: "boolean", short: "h" },
       version: { type: "boolean", short: "v" },
       check: { type: "boolean" },
+      confirm: { type: "boolean" },
+      cluster: { type: "string" },
     },
   });
   const [command, ...rest] = positionals;
   if (values.help) return print(HELP);
   if (values.version) return print(`${VERSION}\n`);
+  if (command === "admin" && rest.join() === "sweep" && !values.check) {
+    const { adminSweep } = await import("./admin.ts");
+    const { text, status } = await adminSweep({ confirm: values.confirm === true, cluster: values.cluster });
+    process.stdout.write(text);
+    return status;
+  }
+  if (values.confirm || values.cluster !== undefined) return misused(argv.join(" "));
   if (rest.length > 0 || (values.check && command !== "migrate")) return misused(argv.join(" "));
   switch (command) {
     case "controller":

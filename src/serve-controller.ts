@@ -1,6 +1,6 @@
 import { setTimeout as delay } from "node:timers/promises";
 import { loadConfig } from "./config.ts";
-import { startController } from "./controllers/controller.ts";
+import { type Controller, startController } from "./controllers/controller.ts";
 import { asKeysteadError } from "./errors.ts";
 import { createKubeClient, type KubeClient } from "./kube/client.ts";
 import { createEventRecorder } from "./kube/event-recorder.ts";
@@ -15,16 +15,21 @@ import { createKubeClientMetrics } from "./telemetry/kube-metrics.ts";
 import type { Log } from "./telemetry/log.ts";
 import { createQueueMetrics } from "./telemetry/queue-metrics.ts";
 import { OUTAGE_GRACE_MS } from "./telemetry/readiness.ts";
+import { createSweepMetrics } from "./telemetry/sweep-metrics.ts";
 import { createWatchMetrics } from "./telemetry/watch-metrics.ts";
 import { createReign } from "./vault/reign.ts";
 import { createReigningVault } from "./vault/reigning-vault.ts";
 import { VERSION } from "./version.ts";
+import { startWorker } from "./workers/worker.ts";
 
 /** Its uid names the cluster in the database: of all objects it is the one that lives as long as the cluster. */
 const CLUSTER_NAMESPACE = "kube-system";
 
 /** Kinds as the watch metrics name them. */
 const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
+
+/** How often is asked whether a sweep is due or confirmed, which costs nothing, or one query while one is stopped. */
+const SWEEP_INTERVAL_MS = 10_000;
 
 /** Pause between two attempts at what has to work before anything else can. */
 const RETRY_MS = 2_000;
@@ -68,6 +73,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
       namespaces: settings.watchNamespaces,
       concurrency: settings.concurrency,
       log,
+      sweepMetrics: createSweepMetrics(registry),
       metrics: {
         queue: createQueueMetrics(registry, ["environment", "integration", "connection"]),
         reflector: createWatchMetrics(registry, WATCHED),
@@ -78,6 +84,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
 
   const stop = new AbortController();
   const lead = async (_fence: number, leading: AbortSignal): Promise<void> => {
+    await using sweeping = new AsyncDisposableStack();
     const work = async (): Promise<void> => {
       // Before any row is read: what an earlier leader was writing is there now or never will be.
       const number = await untilItWorks(() => reign.begin(), "the reign cannot begin yet", log, leading);
@@ -86,6 +93,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
       await controller.work(leading);
       collectGarbage();
       log.info("caught up with what was there at the start");
+      sweeping.use(startSweeper(controller, log));
       await untilAborted(leading);
     };
     try {
@@ -132,6 +140,17 @@ export async function startControllerPart(shared: Process, host: string): Promis
       await running[Symbol.asyncDispose]();
     },
   };
+}
+
+/** What it does is told by metrics of its own, so those of workers have nothing to add. */
+function startSweeper(controller: Controller, log: Log): AsyncDisposable {
+  return startWorker({
+    name: "orphan sweep",
+    intervalMs: SWEEP_INTERVAL_MS,
+    run: (ending) => controller.sweep(ending),
+    metrics: { started: () => () => undefined },
+    log,
+  });
 }
 
 /** Waits for the API server as long as it takes. Undefined when the process is to end before. */

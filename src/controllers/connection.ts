@@ -13,11 +13,11 @@ import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
 import { storeConnection } from "../vault/store-connection.ts";
 import { assembleCredentials, type CredentialsIntegration, refuseMismatch } from "./credentials.ts";
 import { claim } from "./claim.ts";
-import { claimUnclaimed } from "./claim-unclaimed.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { instantOf } from "./instant.ts";
 import { CONNECTION } from "../resources/kinds.ts";
+import { makeWay } from "./make-way.ts";
 import { gone, type Outcome, settled, stalled } from "./outcome.ts";
 import { findParents, type Parents } from "./parents.ts";
 import { release } from "./release.ts";
@@ -80,7 +80,7 @@ async function reconcileConnection(deps: ControllerDeps, resource: Connection, c
   try {
     return outcomeOf(await storeConnection(deps.vault, decision.row));
   } catch (thrown) {
-    await claimUnclaimed(deps.vault, AUDITED_CONNECTION, decision.row, thrown);
+    await makeWay(deps, AUDITED_CONNECTION, decision.row, thrown, calls);
     return await reconcileConnection(deps, withFinalizer(connection), calls);
   }
 }

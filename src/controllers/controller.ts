@@ -1,16 +1,18 @@
 import type { ObjectKey } from "../kube/object.ts";
 import type { WorkQueue } from "../kube/work-queue.ts";
 import type { ReigningVault } from "../vault/context.ts";
+import type { ManagedKind } from "../vault/managed-rows.ts";
 import { catchUp } from "./catch-up.ts";
 import { connectionReconciler } from "./connection.ts";
 import type { ControllerDeps } from "./deps.ts";
 import { environmentReconciler } from "./environment.ts";
-import { followKind, type FollowOptions } from "./follow.ts";
+import { type Followed, followKind, type FollowOptions } from "./follow.ts";
 import { integrationReconciler } from "./integration.ts";
 import { createReferenceIndex } from "./references.ts";
 import { createRows } from "./rows.ts";
 import { createSecretWatch } from "./secret-watch.ts";
 import type { SecretVersion } from "./secrets.ts";
+import { createSweep, type SweepMetrics, type SweptKind } from "./sweep.ts";
 import { type KeysteadResource, splitTarget, targetKey } from "./targets.ts";
 
 export interface ControllerOptions extends Pick<
@@ -18,6 +20,7 @@ export interface ControllerOptions extends Pick<
   "client" | "events" | "namespaces" | "concurrency" | "metrics" | "log"
 > {
   readonly vault: ReigningVault;
+  readonly sweepMetrics: SweepMetrics;
   /** uid of the cluster's kube-system namespace. */
   readonly cluster: string;
   readonly release: string;
@@ -32,6 +35,8 @@ export interface Controller extends AsyncDisposable {
    * queue; with `signal` it stops feeding the queue.
    */
   work(signal: AbortSignal): Promise<void>;
+  /** One turn of the sweep of orphaned rows, for the leader that has caught up. */
+  sweep(signal: AbortSignal): Promise<void>;
   /** Lets the passes that run come to an end, until `cutOff` breaks them off, and begins no other. */
   drain(cutOff: AbortSignal): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
@@ -48,6 +53,8 @@ export function startController(options: ControllerOptions): Controller {
   const writtenSecrets = new Map<string, SecretVersion>();
   const secretWatch = createSecretWatch({ ...options, references, wake });
   const begun = new Set<string>();
+  const released = new Set<string>();
+  const sweep = createSweep({ ...options, metrics: options.sweepMetrics, kind: (kind) => swept[kind] });
 
   function wake(target: string, isWanted: (kind: string) => boolean = () => true): void {
     for (const owner of references.ownersOf(target)) {
@@ -65,7 +72,10 @@ export function startController(options: ControllerOptions): Controller {
     ...options,
     references,
     wakeDependents,
+    listed: () => sweep.due(),
     forget(uid) {
+      // Without having been released: its finalizer was taken off by somebody else.
+      if (!released.delete(uid)) sweep.due();
       rows.forget(uid);
       writtenSecrets.delete(uid);
     },
@@ -84,6 +94,8 @@ export function startController(options: ControllerOptions): Controller {
     rows,
     secrets: secretWatch.secrets,
     writtenSecrets,
+    released,
+    sweep,
     environments: { get: (key) => environments.objects.get(key) },
     integrations: { get: (key) => integrations.objects.get(key) },
     connections: { get: (key) => connections.objects.get(key) },
@@ -93,6 +105,11 @@ export function startController(options: ControllerOptions): Controller {
   const integrations = followKind("Integration", integrationReconciler(deps), followOptions);
   const connections = followKind("Connection", connectionReconciler(deps), followOptions);
   const followed = [environments, integrations, connections];
+  const swept: Record<ManagedKind, SweptKind> = {
+    environment: sweptKind(environments.objects),
+    integration: sweptKind(integrations.objects),
+    connection: sweptKind(connections.objects),
+  };
   const queues = new Map<string, WorkQueue>(followed.map(({ kind, queue }) => [kind, queue]));
 
   const ready = Promise.all(followed.map(({ objects }) => objects.synced)).then(() => secretWatch.start());
@@ -111,6 +128,7 @@ export function startController(options: ControllerOptions): Controller {
         begins: (kind) => void begun.add(kind),
       });
     },
+    sweep: (signal) => sweep.turn(signal),
     async drain(cutOff) {
       await Promise.all(followed.map(({ queue }) => queue.drain(cutOff)));
     },
@@ -126,5 +144,12 @@ export function startController(options: ControllerOptions): Controller {
     async [Symbol.asyncDispose]() {
       await Promise.all([...followed, secretWatch].map((part) => part[Symbol.asyncDispose]()));
     },
+  };
+}
+
+function sweptKind(objects: Followed<KeysteadResource>["objects"]): SweptKind {
+  return {
+    uidOf: (key) => objects.get(key)?.value.metadata.uid,
+    covers: (namespace) => objects.covers(namespace),
   };
 }

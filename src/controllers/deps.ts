@@ -10,6 +10,7 @@ import type { ReigningVault } from "../vault/context.ts";
 import type { Owner } from "../vault/owner.ts";
 import type { Rows } from "./rows.ts";
 import type { Secrets, SecretVersion } from "./secrets.ts";
+import type { Sweep } from "./sweep.ts";
 
 /** How the calls of one pass are made: its signal, and whether they may overtake those of others. */
 export type CallOptions = WriteOptions;
@@ -36,6 +37,9 @@ export interface ControllerDeps {
   readonly serviceUrl: string;
   /** Versions of the Secrets as they were last written, by uid of the Environment. */
   readonly writtenSecrets: Map<string, SecretVersion>;
+  /** uids of the resources that were released, until the watch shows that they are gone. */
+  readonly released: Set<string>;
+  readonly sweep: Sweep;
   /** Starts a pass over everything that refers to this Environment or Integration. */
   wakeDependents(kind: "Environment" | "Integration", key: ObjectKey): void;
 }

@@ -14,7 +14,7 @@ import { type Watched, watchKind } from "./watch.ts";
 /** One kind at work: its objects, and the queue of those that need a pass. */
 export interface Followed<R extends KeysteadResource> extends AsyncDisposable {
   readonly kind: R["kind"];
-  readonly objects: Pick<Watched<Parsed<R>>, "get" | "keys" | "synced" | "unhealthy" | "unready">;
+  readonly objects: Pick<Watched<Parsed<R>>, "get" | "keys" | "covers" | "synced" | "unhealthy" | "unready">;
   readonly queue: WorkQueue;
 }
 
@@ -33,6 +33,8 @@ export interface FollowOptions extends Pick<RunnerDeps, "client" | "events"> {
   readonly references: ReferenceIndex;
   readonly metrics: FollowMetrics;
   readonly log: Log;
+  /** A complete list of a kind was read. */
+  listed(): void;
   /** What is remembered about a resource goes with it. */
   forget(uid: string): void;
   /** A target that nobody refers to any more. */
@@ -95,6 +97,7 @@ export function followKind<R extends KeysteadResource>(
         queue.add(key, "resync");
         options.wakeDependents(kind, key);
       },
+      listed: () => options.listed(),
     },
   });
 
@@ -106,6 +109,7 @@ export function followKind<R extends KeysteadResource>(
         return packed && unpack(packed);
       },
       keys: () => watched.keys(),
+      covers: (namespace) => watched.covers(namespace),
       synced: watched.synced,
       unhealthy: (now) => watched.unhealthy(now),
       unready: (now) => watched.unready(now),

@@ -12,10 +12,10 @@ import { restoreIntegration } from "../vault/restore-integration.ts";
 import { softDeleteIntegration } from "../vault/soft-delete-integration.ts";
 import { storeIntegration } from "../vault/store-integration.ts";
 import { claim } from "./claim.ts";
-import { claimUnclaimed } from "./claim-unclaimed.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { INTEGRATION } from "../resources/kinds.ts";
+import { makeWay } from "./make-way.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
 import { findEnvironment } from "./parents.ts";
 import { release } from "./release.ts";
@@ -67,7 +67,7 @@ async function reconcileIntegration(deps: ControllerDeps, resource: Integration,
   try {
     return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
   } catch (thrown) {
-    await claimUnclaimed(deps.vault, AUDITED_INTEGRATION, decision.row, thrown);
+    await makeWay(deps, AUDITED_INTEGRATION, decision.row, thrown, calls);
     return await reconcileIntegration(deps, withFinalizer(integration), calls);
   }
 }

@@ -31,6 +31,7 @@ export async function release(
   const { metadata } = resource;
   if (!metadata.finalizers.includes(FINALIZER)) return gone();
   const deleted = await softDelete(deps.vault, metadata.uid, { kind: "resource", owner: ownerOf(deps, metadata) });
+  deps.released.add(metadata.uid);
   deps.rows.forget(metadata.uid);
   await cleanUp?.();
   if (deleted) recordEvent(deps.events, kind, resource, noticeOf(deleted));

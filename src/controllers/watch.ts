@@ -25,6 +25,8 @@ interface WatchOptions<T> {
 export interface Watched<T> extends AsyncDisposable {
   get(key: ObjectKey): T | undefined;
   keys(): Iterable<ObjectKey>;
+  /** Whether a complete list of the namespace was read. */
+  covers(namespace: string): boolean;
   /** See `Reflector`. */
   adopt(object: KubeObject): void;
   /** Resolves when the first list of every namespace is complete. */
@@ -49,6 +51,7 @@ export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watch
     // What a namespace lists after the others have begun is news.
     changed: (key, now, before, initial) => options.handler.changed(key, now, before, initial && !begun),
     deleted: (key, last) => options.handler.deleted(key, last),
+    listed: () => options.handler.listed?.(),
   };
   const reflectors = new Map<string | undefined, Reflector<T>>(
     scopes.map((namespace) => [namespace, startReflector({ ...options, handler, namespace })]),
@@ -65,6 +68,7 @@ export function watchKind<T>({ namespaces, ...options }: WatchOptions<T>): Watch
   };
   return {
     get: (key) => reflectorOf(splitKey(key).namespace)?.get(key),
+    covers: (namespace) => reflectorOf(namespace)?.isSynced ?? false,
     adopt: (object) => reflectorOf(object.metadata.namespace ?? "")?.adopt(object),
     *keys() {
       for (const reflector of all) yield* reflector.keys();

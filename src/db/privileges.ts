@@ -8,6 +8,7 @@ const PRIVILEGES: Readonly<Record<string, string>> = {
   schema_migrations: "select",
   key_encryption_keys: "select, insert, delete",
   reigns: "select, insert, update",
+  stopped_sweeps: "select, insert, update, delete",
   environments: "select, insert, update, delete",
   data_keys: "select, insert, update, delete",
   data_key_wrappings: "select, insert, delete",

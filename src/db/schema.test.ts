@@ -4,7 +4,7 @@ import { Secret } from "../crypto/secret.ts";
 import { openDatabase, type Database } from "./database.ts";
 
 /** Hold nothing of an environment, or are how an environment is found in the first place. */
-const GLOBAL_TABLES = ["key_digests", "key_encryption_keys", "reigns", "schema_migrations"];
+const GLOBAL_TABLES = ["key_digests", "key_encryption_keys", "reigns", "schema_migrations", "stopped_sweeps"];
 
 /** Serve questions that know a resource and no environment, or look for environments themselves. */
 const LED_BY_SOMETHING_ELSE = [

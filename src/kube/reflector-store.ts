@@ -11,6 +11,8 @@ export interface ReflectorHandler<T> {
    * that was not held is told too if it would be held by now.
    */
   deleted(key: ObjectKey, last: T): void;
+  /** A complete list has been read: the first, or another after an interruption. Must not throw. */
+  listed?(): void;
 }
 
 /** What a reflector knows, and the calls to its handler. */

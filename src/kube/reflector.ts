@@ -92,6 +92,7 @@ export function startReflector<T>(options: ReflectorOptions<T>): Reflector<T> {
     synced: () => {
       isSynced = true;
       synced.resolve();
+      options.handler.listed?.();
     },
     opened: () => loop.opened(),
     progress,

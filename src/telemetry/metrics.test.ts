@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { KubeClientMetrics } from "../kube/client.ts";
+import type { SweepMetrics } from "../controllers/sweep.ts";
 import type { EventRecorderMetrics } from "../kube/event-recorder.ts";
 import type { LeaderElectionMetrics } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector-position.ts";
@@ -10,6 +11,7 @@ import { createApiMetrics } from "./api-metrics.ts";
 import { createControllerMetrics } from "./controller-metrics.ts";
 import { createKubeClientMetrics } from "./kube-metrics.ts";
 import { createQueueMetrics } from "./queue-metrics.ts";
+import { createSweepMetrics } from "./sweep-metrics.ts";
 import { createRegistry } from "./registry.ts";
 import { createWatchMetrics } from "./watch-metrics.ts";
 import { createWorkerMetrics } from "./worker-metrics.ts";
@@ -20,10 +22,11 @@ function everything() {
   const controller = createControllerMetrics(registry) satisfies EventRecorderMetrics & LeaderElectionMetrics;
   const queues = createQueueMetrics(registry, ["connection"]) satisfies WorkQueueMetrics;
   const watches = createWatchMetrics(registry, ["Connection"]) satisfies ReflectorMetrics;
+  const sweep = createSweepMetrics(registry) satisfies SweepMetrics;
   const kube = createKubeClientMetrics(registry, "10.96.0.1:443") satisfies KubeClientMetrics;
   const api = createApiMetrics(registry);
   const workers = createWorkerMetrics(registry, ["purger"]) satisfies WorkerMetrics;
-  return { registry, controller, queues, watches, kube, api, workers };
+  return { registry, controller, queues, watches, sweep, kube, api, workers };
 }
 
 function byName(a: { name: string }, b: { name: string }): number {

@@ -10,6 +10,7 @@ interface Circumstances {
   readonly holder_id: string | null;
   readonly holder_uid: string | null;
   readonly holder_cluster: string | null;
+  readonly holder_release: string | null;
   readonly holder_namespace: string | null;
   readonly holder_name: string | null;
   readonly holder_claimed: boolean | null;
@@ -25,6 +26,7 @@ export async function explainRefusedConnection(
             (select deleted_at is null from keystead.integrations
               where environment_id = $1 and integration_id = $2) as integration_alive,
             h.connection_row_id as holder_id, h.owner_uid as holder_uid, h.owner_cluster as holder_cluster,
+            h.owner_release as holder_release,
             h.owner_namespace as holder_namespace, h.owner_name as holder_name, h.claimed as holder_claimed
        from (select) as always
        left join keystead.connections h
@@ -67,6 +69,8 @@ function reasonOf(desired: DesiredConnection, found: Circumstances | undefined):
           id: found.holder_id,
           uid: found.holder_uid,
           cluster: found.holder_cluster,
+          release: found.holder_release,
+          claimed: found.holder_claimed,
           namespace: found.holder_namespace,
           name: found.holder_name,
         },

@@ -10,6 +10,7 @@ interface Circumstances {
   readonly holder_uid: string | null;
   readonly holder_namespace: string | null;
   readonly holder_cluster: string | null;
+  readonly holder_release: string | null;
   readonly holder_name: string | null;
   readonly holder_claimed: boolean | null;
 }
@@ -23,7 +24,7 @@ export async function explainRefusedIntegration(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
             h.integration_id as holder_id, h.owner_uid as holder_uid,
             h.owner_namespace as holder_namespace, h.owner_name as holder_name,
-            h.owner_cluster as holder_cluster, h.claimed as holder_claimed
+            h.owner_cluster as holder_cluster, h.owner_release as holder_release, h.claimed as holder_claimed
        from (select) as always
        left join keystead.integrations h
          on h.environment_id = $1 and h.unique_key = $2 and h.deleted_at is null`,
@@ -53,7 +54,18 @@ function reasonOf(desired: DesiredIntegration, found: Circumstances | undefined)
         ? "one made over the API"
         : `Integration ${found.holder_namespace}/${found.holder_name}`;
     return new KeysteadError("integration_key_in_use", `the integration key ${uniqueKey} is in use by ${holder}`, {
-      details: { uniqueKey, holder: { id: found.holder_id, uid: found.holder_uid } },
+      details: {
+        uniqueKey,
+        holder: {
+          id: found.holder_id,
+          uid: found.holder_uid,
+          cluster: found.holder_cluster,
+          release: found.holder_release,
+          namespace: found.holder_namespace,
+          name: found.holder_name,
+          claimed: found.holder_claimed,
+        },
+      },
     });
   }
   return new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed while it was stored`);
