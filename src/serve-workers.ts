@@ -1,7 +1,9 @@
 import type { Log } from "./telemetry/log.ts";
 import type { MetricsRegistry } from "./telemetry/prometheus.ts";
+import { createPurgeMetrics } from "./telemetry/purge-metrics.ts";
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import type { Vault } from "./vault/context.ts";
+import { createPurger } from "./workers/purger.ts";
 import { startWorker, type WorkerOptions } from "./workers/worker.ts";
 
 /** What makes a worker, without what all of them share. */
@@ -18,8 +20,8 @@ interface WorkersOptions {
  * Starts what has to be done again and again and belongs to no request and no resource. Every process does it, whatever its
  * part: the database arbitrates, so any number of them may be at it.
  */
-export function startWorkers({ log, registry }: WorkersOptions): AsyncDisposable {
-  const workers: readonly Worker[] = [];
+export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDisposable {
+  const workers: readonly Worker[] = [createPurger(vault, createPurgeMetrics(registry))];
   const metrics = createWorkerMetrics(
     registry,
     workers.map(({ name }) => name),

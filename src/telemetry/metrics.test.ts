@@ -6,10 +6,12 @@ import type { EventRecorderMetrics } from "../kube/event-recorder.ts";
 import type { LeaderElectionMetrics } from "../kube/leader-election.ts";
 import type { ReflectorMetrics } from "../kube/reflector-position.ts";
 import type { WorkQueueMetrics } from "../kube/work-queue.ts";
+import type { PurgeMetrics } from "../workers/purger.ts";
 import type { WorkerMetrics } from "../workers/worker.ts";
 import { createApiMetrics } from "./api-metrics.ts";
 import { createControllerMetrics } from "./controller-metrics.ts";
 import { createKubeClientMetrics } from "./kube-metrics.ts";
+import { createPurgeMetrics } from "./purge-metrics.ts";
 import { createQueueMetrics } from "./queue-metrics.ts";
 import { createSweepMetrics } from "./sweep-metrics.ts";
 import { createRegistry } from "./registry.ts";
@@ -26,7 +28,8 @@ function everything() {
   const kube = createKubeClientMetrics(registry, "10.96.0.1:443") satisfies KubeClientMetrics;
   const api = createApiMetrics(registry);
   const workers = createWorkerMetrics(registry, ["purger"]) satisfies WorkerMetrics;
-  return { registry, controller, queues, watches, sweep, kube, api, workers };
+  const purges = createPurgeMetrics(registry) satisfies PurgeMetrics;
+  return { registry, controller, queues, watches, sweep, kube, api, workers, purges };
 }
 
 function byName(a: { name: string }, b: { name: string }): number {
@@ -84,6 +87,7 @@ test("everything countable stands at 0 before it happens, so that the first time
     'keystead_api_authentication_failures_total{code="unknown_account"}',
     'rest_client_requests_total{code="200",method="GET",host="10.96.0.1:443"}',
     'keystead_worker_runs_total{worker="purger",result="error"}',
+    'keystead_purged_rows_total{kind="connection"}',
   ]) {
     expect(await valueOf(metrics, series), series).toBe(0);
   }

@@ -40,9 +40,14 @@ export function insertRestoreEvents(kind: AuditedKind, firstParameter: number): 
   return insertListEvents(kind, "restored", firstParameter);
 }
 
+/** The same for a list `purged`, of rows that are gone for good. */
+export function insertPurgeEvents(kind: AuditedKind, firstParameter: number): string {
+  return insertListEvents(kind, "purged", firstParameter);
+}
+
 function insertListEvents(
   { kind, idColumn }: AuditedKind,
-  list: "deleted" | "restored",
+  list: "deleted" | "restored" | "purged",
   firstParameter: number,
 ): string {
   const actor = [0, 1, 2, 3].map((column) => `$${firstParameter + column}`).join(", ");

@@ -1,9 +1,12 @@
 import { expect, test } from "vitest";
+import { insertDeletedConnections } from "../../test/support/deleted-rows.ts";
 import { apiKey, createTestVault, desiredConnection, idsOf, storeParents } from "../../test/support/vault.ts";
 import type { TestVault } from "../../test/support/vault.ts";
 import { statement } from "../db/statement.ts";
 import type { DesiredConnection } from "./connection.ts";
 import { describeConnections } from "./describe-connections.ts";
+import type { PurgeOptions } from "./purge-connections.ts";
+import { purgeEnvironment } from "./purge-environment.ts";
 import { readConnection } from "./read-connection.ts";
 import { storeConnection } from "./store-connection.ts";
 
@@ -47,6 +50,21 @@ test("reads planned on empty tables, and stores planned without statistics, touc
   const updated = await touchedBy(context, () => Promise.all(asked.map(edit)));
   expect(updated.byIndex).toBeLessThanOrEqual(3 * ASKED);
   expect(updated.sequentially).toBe(0);
+});
+
+test("a purge of a table without statistics meets each row a few times, not all of them in each batch", async () => {
+  await using context = await createTestVault();
+  const parents = await storeParents(context.vault);
+  await insertDeletedConnections(context.ownerUrl, 10 * ROWS);
+  const options: PurgeOptions = {
+    actor: { kind: "system", name: "purger" },
+    pace: { signal: new AbortController().signal, share: 1 },
+    locked: "skip",
+  };
+  const purged = await touchedBy(context, () => purgeEnvironment(context.vault, parents.environmentId, options));
+  // Once to find it and once to remove it.
+  expect(purged.byIndex).toBeLessThan(3 * 10 * ROWS);
+  expect(purged.sequentially).toBe(0);
 });
 
 interface Touched {

@@ -1,0 +1,71 @@
+import { asKeysteadError, hasCode, type KeysteadError } from "../errors.ts";
+import {
+  countUpcomingPurges,
+  findPurgeable,
+  FIRST_PAGE,
+  type PurgeablePage,
+  type UpcomingPurges,
+} from "../vault/find-purgeable.ts";
+import type { PurgedKind, PurgeOptions, Purges } from "../vault/purge-connections.ts";
+import { purgeEnvironment } from "../vault/purge-environment.ts";
+import type { WorkerOptions } from "./worker.ts";
+
+/** Numbers of the purges of a process. */
+export interface PurgeMetrics {
+  purged(kind: PurgedKind, rows: number): void;
+  upcoming(counts: UpcomingPurges): void;
+}
+
+/** Retentions are of an hour and more, so that five minutes are little; an idle database is asked two questions then. */
+const INTERVAL_MS = 300_000;
+
+/** While it purges, every second of its work is followed by one in which the disk and the processor belong to others. */
+const SHARE = 0.5;
+
+/**
+ * Removes for good what was soft-deleted longer ago than its environment's retention, in any number of processes at once: each
+ * skips the rows that another has. It reads no clock but the database's, and remembers nothing: what a turn leaves
+ * behind, because it was broken off or a row was locked, is due in the next.
+ */
+export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerOptions, "name" | "intervalMs" | "run"> {
+  return {
+    name: "purger",
+    intervalMs: INTERVAL_MS,
+    async run(signal) {
+      const options: PurgeOptions = {
+        actor: { kind: "system", name: "purger" },
+        pace: { signal, share: SHARE },
+        locked: "skip",
+        purged: (kind, rows) => metrics.purged(kind, rows),
+      };
+      let failure: KeysteadError | undefined;
+      let after: string | undefined = FIRST_PAGE;
+      while (after !== undefined && !signal.aborted) {
+        const page: PurgeablePage = await findPurgeable(vault, after);
+        failure = (await purgePage(vault, page, options)) ?? failure;
+        after = page.next;
+      }
+      if (failure) throw failure;
+      if (!signal.aborted) metrics.upcoming(await countUpcomingPurges(vault));
+    },
+  };
+}
+
+/** The last failure of one environment, which keeps none of the others. Throws where they would fail as well. */
+async function purgePage(
+  vault: Purges,
+  { environmentIds }: PurgeablePage,
+  options: PurgeOptions,
+): Promise<KeysteadError | undefined> {
+  let failure: KeysteadError | undefined;
+  for (const environmentId of environmentIds) {
+    if (options.pace.signal.aborted) break;
+    try {
+      await purgeEnvironment(vault, environmentId, options);
+    } catch (thrown) {
+      if (hasCode(thrown, "database_unavailable")) throw thrown;
+      failure = asKeysteadError(thrown);
+    }
+  }
+  return failure;
+}
