@@ -29,11 +29,15 @@ export interface ConnectionsScope {
 
 /**
  * Removes the connections of an environment whose own retention has ended, in batches of one transaction each. False when
- * the pace's signal ended it before. Two at once share the work; a row that is being restored stays.
+ * the pace's signal ended it before. Two at once share the work; a row that is being restored stays, and all of them while
+ * the environment is.
  */
 export function purgeDueConnections(vault: Purges, environmentId: string, options: PurgeOptions): Promise<boolean> {
   const isDue = `c.deleted_at <= (
-        select ${retentionEnd("e")} from keystead.environments e where e.environment_id = $1
+        select ${retentionEnd("e")}
+          from keystead.environments e
+         where e.environment_id = $1
+           for share of e ${lockClause(options)}
       )`;
   return runBatches(vault, purgeOf(`c.environment_id = $1 and ${isDue}`, options), [environmentId], options);
 }
@@ -61,6 +65,7 @@ export function purgeConnectionsInside(
           from keystead.environments e
           join keystead.integrations n on n.environment_id = e.environment_id
          where e.environment_id = $1 and n.integration_id = $9 and ${retentionEnded("n")}
+           for share of e ${lockClause(options)}
            for update of n ${lockClause(options)}
       )`;
   const text = purgeOf(`c.environment_id = $1 and c.integration_id = ${integration}`, options);

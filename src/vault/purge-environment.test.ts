@@ -215,6 +215,19 @@ test("bad case 33: a row that somebody holds is left with its parents, the rest 
   expect(await rowsLeft(context)).toEqual({ environments: 0, integrations: 0, connections: 0 });
 });
 
+test("bad case 33: while an environment is being restored nothing in it is purged", async () => {
+  await using context = await createTestVault();
+  const { environment } = await storeMany(context, 20);
+  await softDeleteEnvironment(context.vault, environment.owner.uid, actorOf(environment.owner));
+  await letTimePass(context.ownerUrl, "31 days");
+  await withClient(context.ownerUrl, async (client) => {
+    await client.query("begin; select from keystead.environments for no key update");
+    await purge(context.vault);
+    expect(await rowsLeft(context)).toEqual({ environments: 1, integrations: 1, connections: 20 });
+    await client.query("rollback");
+  });
+});
+
 test("bad case 33: rows that a restored backup brings back past their retention go again, and those within it stay", async () => {
   await using context = await createTestVault();
   const { desired, stored, ...parents } = await storeExample(context.vault);

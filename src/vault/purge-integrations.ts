@@ -57,6 +57,7 @@ function purgeEmptyIntegrations({ database }: Purges, environmentId: string, opt
          )
        order by n.integration_id
        limit $2
+         for share of e ${lockClause(options)}
          for update of n ${lockClause(options)}
     ),
     purged as (

@@ -14,10 +14,13 @@ export interface RestorableRow {
   readonly is_over: boolean;
 }
 
-/** The columns above, of a table `r` whose environment is `e`. */
+/**
+ * The columns above, of a table `r` whose environment is `e`. By the clock of this moment, not that of the transaction's begin:
+ * it may have waited for a purge to let go of the row.
+ */
 export const RESTORABLE_COLUMNS = `r.owner_cluster, r.owner_namespace, r.owner_name, r.owner_uid, r.claimed,
   r.handled_restore, r.deleted_at is not null as is_deleted,
-  coalesce(r.deleted_at + make_interval(secs => e.retention_seconds) <= now(), false) as is_over`;
+  coalesce(r.deleted_at + make_interval(secs => e.retention_seconds) <= clock_timestamp(), false) as is_over`;
 
 /** Who wants which row. */
 export interface RestoreRequest {
