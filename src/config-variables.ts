@@ -38,8 +38,8 @@ function define<T>(name: string, schema: z.ZodType<T>, text: Omit<Variable<T>, "
 export const READERS = {
   log: ["controller", "api", "run", "migrate"],
   installation: ["controller", "api", "run"],
-  encryption: ["controller", "api", "run"],
-  database: ["controller", "api", "run", "admin"],
+  encryption: ["controller", "api", "run", "keys"],
+  database: ["controller", "api", "run", "admin", "keys"],
   migration: ["migrate"],
   api: ["api", "run"],
   metrics: ["controller", "api", "run"],
@@ -109,7 +109,8 @@ export const VARIABLES = {
       "KEYSTEAD_PREVIOUS_ENCRYPTION_KEYS",
       commaSeparated.pipe(z.array(encryptionKey).max(8, "holds more than 8 keys")).optional(),
       {
-        meaning: "Older operator's keys, separated by commas: what they wrapped can still be read.",
+        meaning:
+          "Older operator's keys, separated by commas: what they wrapped can still be read, and every data key is wrapped under all keys.",
         range: "0 to 8 keys, each 32 bytes in standard base64",
         default: "none",
         reason: "Replicas with the old and with the new key work side by side while the key is changed.",

@@ -44,6 +44,7 @@ export const ERRORS = {
   encryption_key_missing: { status: 500, retryable: false },
   encryption_key_invalid: { status: 500, retryable: false },
   encryption_key_unknown: { status: 500, retryable: false },
+  encryption_key_in_use: { status: 409, retryable: false },
   sealed_value_invalid: { status: 500, retryable: false },
   json_not_canonical: { status: 500, retryable: false },
 

@@ -17,6 +17,9 @@ Commands
   crds         print the custom resource definitions
   keygen       print a new encryption key
   admin sweep  show a sweep of orphaned rows that was stopped; --confirm lets it go on
+  keys         list the encryption keys, what each wraps and which can go; "-o json" for scripts
+  keys retire <fingerprint>
+               end the life of an encryption key that nobody configures any more
 
 Options
   -h, --help     this text
@@ -27,6 +30,7 @@ Examples
   KEYSTEAD_DATABASE_OWNER_URL=postgres://owner@db/keystead keystead migrate
   keystead crds | kubectl apply --server-side -f -
   KEYSTEAD_ENCRYPTION_KEY_FILE=key DATABASE_URL=postgres://keystead@db/keystead keystead api
+  kubectl exec deploy/keystead-api -- keystead keys
 
 Every setting is an environment variable; docs/configuration.md lists them.
 `;
@@ -48,11 +52,14 @@ async function main(argv: readonly string[]): Promise<number> {
       check: { type: "boolean" },
       confirm: { type: "boolean" },
       cluster: { type: "string" },
+      output: { type: "string", short: "o" },
     },
   });
   const [command, ...rest] = positionals;
   if (values.help) return print(HELP);
   if (values.version) return print(`${VERSION}\n`);
+  if (command === "keys") return await manageKeys(argv, rest, values);
+  if (values.output !== undefined) return misused(argv.join(" "));
   if (command === "admin" && rest.join() === "sweep" && !values.check) {
     const { adminSweep } = await import("./admin.ts");
     const { text, status } = await adminSweep({ confirm: values.confirm === true, cluster: values.cluster });
@@ -80,6 +87,20 @@ async function main(argv: readonly string[]): Promise<number> {
     default:
       return misused(argv.join(" "));
   }
+}
+
+async function manageKeys(
+  argv: readonly string[],
+  rest: readonly string[],
+  { output, check }: { readonly output?: string | undefined; readonly check?: boolean | undefined },
+): Promise<number> {
+  const [verb, keyId, ...more] = rest;
+  const { printKeys, retireKey } = await import("./keys-command.ts");
+  if (verb === undefined && !check && (output === undefined || output === "json"))
+    return print(await printKeys(output ?? "table"));
+  const retires = verb === "retire" && keyId !== undefined && more.length === 0;
+  if (retires && !check && output === undefined) return print(await retireKey(keyId));
+  return misused(argv.join(" "));
 }
 
 async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<number> {

@@ -1,8 +1,10 @@
 import type { Log } from "./telemetry/log.ts";
 import type { MetricsRegistry } from "./telemetry/prometheus.ts";
 import { createPurgeMetrics } from "./telemetry/purge-metrics.ts";
+import { createWrappingMetrics } from "./telemetry/rekeying-metrics.ts";
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import type { Vault } from "./vault/context.ts";
+import { createKeyWrapper } from "./workers/key-wrapper.ts";
 import { createPurger } from "./workers/purger.ts";
 import { startWorker, type WorkerOptions } from "./workers/worker.ts";
 
@@ -21,7 +23,10 @@ interface WorkersOptions {
  * part: the database arbitrates, so any number of them may be at it.
  */
 export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDisposable {
-  const workers: readonly Worker[] = [createPurger(vault, createPurgeMetrics(registry))];
+  const workers: readonly Worker[] = [
+    createPurger(vault, createPurgeMetrics(registry)),
+    createKeyWrapper({ vault, log, metrics: createWrappingMetrics(registry) }),
+  ];
   const metrics = createWorkerMetrics(
     registry,
     workers.map(({ name }) => name),

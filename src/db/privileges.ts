@@ -6,7 +6,7 @@ import { KeysteadError } from "../errors.ts";
  */
 const PRIVILEGES: Readonly<Record<string, string>> = {
   schema_migrations: "select",
-  key_encryption_keys: "select, insert, delete",
+  key_encryption_keys: "select, insert, update (configured_at, retired_at)",
   reigns: "select, insert, update",
   stopped_sweeps: "select, insert, update, delete",
   environments: "select, insert, update, delete",

@@ -3,6 +3,8 @@ import type { Actor } from "./owner.ts";
 
 /** What was done. A read is of something secret: lists without secrets are not recorded. */
 export type AuditAction =
+  | "encryption-key.introduced"
+  | "encryption-key.retired"
   | "environment.created"
   | "environment.updated"
   | "environment.deleted"

@@ -5,6 +5,7 @@ import { uuidv7 } from "../crypto/uuid.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
+import { insertFirstWrappings, wrapDataKey } from "./data-key-wrappings.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { grantFirstEncryptions, RESERVED_ENCRYPTIONS, reserveEncryptions } from "./encryption-budget.ts";
 import { firstEnvironmentDigests, plainVariables } from "./environment.ts";
@@ -62,11 +63,6 @@ async function makeEnvironment(vault: ReigningVault, desired: CompleteEnvironmen
 
   const secretKey = generateToken("secret-key");
   const place = { environmentId, rowId: environmentId, revision: 1 };
-  // A key service may be slow: all wrappings at once, and outside the transaction.
-  const wrap = async (keyId: string) => ({
-    keyId,
-    wrapped: await vault.keys.wrap(keyId, dataKey, { environmentId, dataKeyId }),
-  });
   return {
     environmentId,
     dataKeyId,
@@ -76,7 +72,7 @@ async function makeEnvironment(vault: ReigningVault, desired: CompleteEnvironmen
     secretKeyDigest: tokenDigest(secretKey.reveal()),
     publicKey: generateToken("public-key").reveal(),
     digests: firstEnvironmentDigests(keySet.digestKey, desired),
-    wrappings: await Promise.all(vault.keys.ids.map(wrap)),
+    wrappings: await wrapDataKey(vault.keys, dataKey, { environmentId, dataKeyId }),
     digestKeySealed: sealValue(activeKey, digestKey.toString("base64"), digestKeyPlace(environmentId), vault.ivs),
     variablesSealed: sealValue(
       activeKey,
@@ -109,12 +105,7 @@ async function insertEnvironment(
     [environmentId, made.dataKeyId, RESERVED_ENCRYPTIONS],
   );
   // Under every configured key: while the operator changes keys, processes with the old and the new setting both read it.
-  for (const { keyId, wrapped } of made.wrappings) {
-    await transaction.query(
-      `insert into keystead.data_key_wrappings (environment_id, data_key_id, key_id, wrapped) values ($1, $2, $3, $4)`,
-      [environmentId, made.dataKeyId, keyId, wrapped],
-    );
-  }
+  await insertFirstWrappings(transaction, made.wrappings);
   const [secretKey] = await transaction.query<{ issued_at: Date }>(
     `insert into keystead.secret_keys (
        environment_id, secret_key_id, name, secret_key_sealed, secret_key_revision, fingerprint

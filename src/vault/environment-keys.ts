@@ -1,6 +1,6 @@
 import type { KeyObject } from "node:crypto";
 import { importDigestKey } from "../crypto/digest.ts";
-import type { KeyEncryptionKeys } from "../crypto/kek.ts";
+import type { KeyEncryptionKeys, WrappedKeyPlace } from "../crypto/kek.ts";
 import { dataKeyIdOf, importDataKey, openValue, type DataKey, type SealedPlace } from "../crypto/sealed-value.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
@@ -127,7 +127,7 @@ async function unwrapKeySet(
   const dataKeys = new Map<string, DataKey>();
   let activeKey: DataKey | undefined;
   for (const [dataKeyId, wrappings] of Map.groupBy(rows, (row) => row.data_key_id)) {
-    const dataKey = await unwrapDataKey(keys, { environmentId, dataKeyId }, wrappings);
+    const dataKey = importDataKey(dataKeyId, await openWrapping(keys, { environmentId, dataKeyId }, wrappings));
     dataKeys.set(dataKeyId, dataKey);
     if (wrappings[0]?.state === "active") activeKey = dataKey;
   }
@@ -139,15 +139,18 @@ async function unwrapKeySet(
   return { activeKey, dataKeys, digestKey };
 }
 
-/** By the first configured key that wraps it: the current one if it does. */
-async function unwrapDataKey(
+/**
+ * The bytes of a data key, by the first configured key that wraps it: the current one if it does. Rejects with
+ * `encryption_key_unknown` or `sealed_value_invalid`.
+ */
+export async function openWrapping(
   keys: KeyEncryptionKeys,
-  place: { readonly environmentId: string; readonly dataKeyId: string },
-  wrappings: readonly WrappedKeyRow[],
-): Promise<DataKey> {
+  place: WrappedKeyPlace,
+  wrappings: readonly Pick<WrappedKeyRow, "key_id" | "wrapped">[],
+): Promise<Buffer> {
   for (const keyId of keys.ids) {
     const wrapped = wrappings.find((row) => row.key_id === keyId)?.wrapped;
-    if (wrapped) return importDataKey(place.dataKeyId, await keys.unwrap(keyId, wrapped, place));
+    if (wrapped) return keys.unwrap(keyId, wrapped, place);
   }
   const given = wrappings.map((row) => row.key_id).join(", ");
   throw new KeysteadError(

@@ -19,7 +19,8 @@ export async function query<Row extends object>(url: string, text: string, value
 }
 
 /**
- * How many rows were ever written to any table of ours, but for the one row that counts how often a controller began.
+ * How many rows were ever written to any table of ours, but for the rows that count how often a controller began and note
+ * which keys are configured.
  * Sessions report their counts when they end, so this waits until those of Keystead have: to be called while none of its
  * processes runs.
  */
@@ -33,7 +34,7 @@ export async function countRowWrites(ownerUrl: string): Promise<number> {
     });
     const counted = await client.query<{ writes: string }>(
       `select sum(n_tup_ins + n_tup_upd + n_tup_del) as writes from pg_stat_user_tables
-        where schemaname = 'keystead' and relname <> 'reigns'`,
+        where schemaname = 'keystead' and relname not in ('reigns', 'key_encryption_keys')`,
     );
     return Number(counted.rows[0]?.writes);
   });
