@@ -35,15 +35,19 @@ test("an error that is not the database's comes out as it was thrown, and the co
 test("two transactions that lock each other out both finish: the one that Postgres ends runs again", async () => {
   await using context = await openTestDatabase();
   const { database } = context;
-  await database.query("insert into keystead.key_encryption_keys values ('a', ''), ('b', '')");
+  await database.query("insert into keystead.key_encryption_keys (key_id, check_value) values ('a', ''), ('b', '')");
   const bothHoldOne = barrier(2);
   let runs = 0;
   const touch = (first: string, second: string) =>
     database.transaction(async (transaction) => {
       runs += 1;
-      await transaction.query("delete from keystead.key_encryption_keys where key_id = $1", [first]);
+      await transaction.query("update keystead.key_encryption_keys set configured_at = now() where key_id = $1", [
+        first,
+      ]);
       await bothHoldOne();
-      await transaction.query("delete from keystead.key_encryption_keys where key_id = $1", [second]);
+      await transaction.query("update keystead.key_encryption_keys set configured_at = now() where key_id = $1", [
+        second,
+      ]);
     });
   await Promise.all([touch("a", "b"), touch("b", "a")]);
   // More than once more, should the one that runs again be the first to get at the row that the other waits for.
