@@ -9,7 +9,7 @@ import { createNamespace, kubectl } from "./support/servers.ts";
 // A namespace that is deleted with everything in it never hangs because of us. The controller lives in another one.
 
 test(
-  "a namespace full of our resources is gone when kubectl delete returns, and all its rows are deleted",
+  "bad case 26: a namespace full of our resources is gone when kubectl delete returns, and all its rows are deleted",
   { timeout: 120_000 },
   async (context) => {
     const { controllerManager } = inject("controlPlane");
@@ -28,8 +28,15 @@ test(
         connection(name, parents, { credentials: { apiKey: { apiKeyRef: { name: "acme", key: "token" } } } }),
       ),
       connection("waiting", parents),
+      environment("erased", { deletionPolicy: "Purge" }),
+      ...["Purge", "Orphan"].map((deletionPolicy) =>
+        connection(deletionPolicy.toLowerCase(), parents, {
+          credentials: { apiKey: { apiKeyRef: { name: "acme", key: "token" } } },
+          deletionPolicy,
+        }),
+      ),
     );
-    await objects.ready("connection/a", "connection/b", "connection/c");
+    await objects.ready("connection/a", "connection/b", "connection/c", "connection/purge", "connection/orphan");
     await objects.apply(
       secret("stalled", { token: canary("stalled") }),
       connection("stalled", parents, { connectionId: "a" }),

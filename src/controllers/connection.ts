@@ -8,6 +8,7 @@ import {
   type DesiredConnection,
   isSettledConnection,
 } from "../vault/connection.ts";
+import { orphanConnection } from "../vault/orphan-connection.ts";
 import { restoreConnection } from "../vault/restore-connection.ts";
 import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
 import { storeConnection } from "../vault/store-connection.ts";
@@ -97,13 +98,19 @@ function revivalOf(deps: ControllerDeps, connection: Connection, { environmentId
   };
 }
 
-/** Soft-deletes the row of a Connection that is being deleted and lets it go. */
+/** Ends the row of a Connection that is being deleted, or its own hold on it, and lets it go. */
 function releaseConnection(
   deps: ControllerDeps,
   connection: Omit<Connection, "spec">,
   calls: CallOptions,
 ): Promise<Outcome> {
-  return release(deps, connection, { kind: CONNECTION, softDelete: softDeleteConnection }, calls);
+  const how = {
+    kind: CONNECTION,
+    rows: "connection",
+    softDelete: softDeleteConnection,
+    orphan: orphanConnection,
+  } as const;
+  return release(deps, connection, how, calls);
 }
 
 function declare(

@@ -95,6 +95,7 @@ function releaseEnvironment(
     environment,
     {
       kind: ENVIRONMENT,
+      rows: "environment",
       softDelete: (vault, uid, actor) =>
         softDeleteEnvironment(vault, uid, actor, CHILDREN_BATCH, environment.metadata.deletionTimestamp),
       cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, undefined, calls),

@@ -88,7 +88,12 @@ function releaseIntegration(
   integration: Omit<Integration, "spec">,
   calls: CallOptions,
 ): Promise<Outcome> {
-  return release(deps, integration, { kind: INTEGRATION, softDelete: softDeleteIntegration }, calls);
+  return release(
+    deps,
+    integration,
+    { kind: INTEGRATION, rows: "integration", softDelete: softDeleteIntegration },
+    calls,
+  );
 }
 
 function declare(

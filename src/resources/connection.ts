@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CREDENTIALS_TYPE, type Credentials, credentials } from "./credentials.ts";
-import { freeForm, line, reference, restoreFrom, textMap } from "./field.ts";
+import { deletionPolicy, freeForm, line, reference, restoreFrom, textMap } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { immutable, matches, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -82,6 +82,10 @@ export const connectionSpec = withRules(
         "Short labels by which the API lists connections, such as {team: sales}, at most 64. Keys are at most 64 lower-case letters, digits, '_', '.', '/' and '-', values at most 255 characters.",
       ),
     endUser: endUser.optional(),
+    deletionPolicy: deletionPolicy(
+      ["SoftDelete", "Purge", "Orphan"],
+      "What becomes of the stored connection when this resource is deleted. SoftDelete, the default: it is served no more and can be restored until the retention of its Environment ends. Purge: it is erased at once, for good. Orphan: it is served as before and managed by nobody any more.",
+    ),
     restoreFrom: restoreFrom(
       "connection",
       ", with the same Integration and connection id; without spec.credentials it keeps the credentials it had",

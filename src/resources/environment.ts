@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { durationBetween } from "./duration.ts";
-import { objectName, restoreFrom, secretKeyRef, text } from "./field.ts";
+import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -57,6 +57,10 @@ export const environmentSpec = z.object({
       "x-kubernetes-list-type": "map",
       "x-kubernetes-list-map-keys": ["name"],
     }),
+  deletionPolicy: deletionPolicy(
+    ["SoftDelete", "Purge"],
+    "What becomes of the stored environment, with its keys and everything in it, when this resource is deleted. SoftDelete, the default: its keys open nothing any more, and it can be restored until its retention ends. Purge: all of it is erased at once, for good.",
+  ),
   restoreFrom: restoreFrom("environment", " with the same secret key and with all that was deleted together with it"),
   // No default: `suspend: false` in every object that was ever stored would show up in every diff and say nothing.
   suspend: z

@@ -66,6 +66,12 @@ export function restoreFrom(kind: string, along: string) {
     );
 }
 
+/** `spec.deletionPolicy`: what becomes of what is stored when the resource is deleted. */
+export function deletionPolicy<Policy extends string>(policies: readonly [Policy, ...Policy[]], meaning: string) {
+  // No default, as for suspend: it would be in every object that was ever stored.
+  return z.enum(policies).optional().describe(meaning);
+}
+
 /** Reference to one key of a Secret of the same namespace. */
 export function secretKeyRef(description: string) {
   return z

@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { auth } from "./auth.ts";
-import { line, reference, restoreFrom, secretKeyRef } from "./field.ts";
+import { deletionPolicy, line, reference, restoreFrom, secretKeyRef } from "./field.ts";
 import { labelSelector } from "./label-selector.ts";
 import { resourceParser } from "./parse.ts";
 import { immutable, matches, oneOf, withRules } from "./rule.ts";
@@ -38,6 +38,10 @@ export const integrationSpec = withRules(
       .describe(
         "Which Connections of the namespace may use this Integration, by their labels. Left out or empty: all. One that does not match is Stalled with IntegrationForbidden: nothing new is stored for it, and what was stored before is served until it is deleted.",
       ),
+    deletionPolicy: deletionPolicy(
+      ["SoftDelete", "Purge"],
+      "What becomes of the stored integration and its connections when this resource is deleted. SoftDelete, the default: they are served no more and can be restored until the retention of the Environment ends. Purge: all of them are erased at once, for good.",
+    ),
     restoreFrom: restoreFrom("integration", " under the same name, with the connections that were deleted with it"),
     suspend: z
       .boolean()

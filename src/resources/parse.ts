@@ -27,7 +27,15 @@ export interface Resource<Kind extends string, Spec, Status> {
   readonly metadata: ResourceMetadata;
   readonly spec: Spec;
   readonly status: Status;
+  /**
+   * `spec.deletionPolicy` where it is not SoftDelete. Read apart from the rest of the spec, because it counts on an object of
+   * an invalid shape as well: that can still be deleted.
+   */
+  readonly deletionPolicy?: DeletionPolicy;
 }
+
+/** What may become of a row beside being soft-deleted. */
+export type DeletionPolicy = "Purge" | "Orphan";
 
 /**
  * What became of a stored object. One of an invalid shape still has what is needed to mark it `Stalled` and to let it
@@ -52,11 +60,24 @@ export function resourceParser<Kind extends string, Spec, Status extends { obser
 ): (object: unknown) => Parsed<Resource<Kind, Spec, Status>> {
   return (object) => {
     const { metadata, spec, status } = envelope.catch(envelope.parse({})).parse(object);
-    const value = { kind, metadata, status: parseStatus(statusSchema, status) };
+    const deletionPolicy = policyOf(spec);
+    const value = {
+      kind,
+      metadata,
+      status: parseStatus(statusSchema, status),
+      ...(deletionPolicy && { deletionPolicy }),
+    };
     const parsed = specSchema.safeParse(spec ?? {}, { reportInput: true });
     if (parsed.success) return { ok: true, value: { ...value, spec: parsed.data } };
     return { ok: false, message: explain(parsed.error), value };
   };
+}
+
+/** Anything else, be it misspelt, means what can be undone. */
+const deletionPolicySpec = z.object({ deletionPolicy: z.enum(["Purge", "Orphan"]) });
+
+function policyOf(spec: unknown): DeletionPolicy | undefined {
+  return deletionPolicySpec.safeParse(spec).data?.deletionPolicy;
 }
 
 /** A status that somebody else bent out of shape counts as empty: the next pass writes a right one. */

@@ -45,9 +45,14 @@ export function insertPurgeEvents(kind: AuditedKind, firstParameter: number): st
   return insertListEvents(kind, "purged", firstParameter);
 }
 
+/** The same for a list `orphaned`, of rows that their resource has left to nobody. */
+export function insertOrphanEvents(kind: AuditedKind, firstParameter: number): string {
+  return insertListEvents(kind, "orphaned", firstParameter);
+}
+
 function insertListEvents(
   { kind, idColumn }: AuditedKind,
-  list: "deleted" | "restored" | "purged",
+  list: "deleted" | "restored" | "purged" | "orphaned",
   firstParameter: number,
 ): string {
   const actor = [0, 1, 2, 3].map((column) => `$${firstParameter + column}`).join(", ");

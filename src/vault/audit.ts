@@ -23,6 +23,7 @@ export type AuditAction =
   | "connection.updated"
   | "connection.deleted"
   | "connection.purged"
+  | "connection.orphaned"
   | "connection.restored"
   | "connection.claimed"
   | "connection.credentials-read";

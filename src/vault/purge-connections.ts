@@ -21,8 +21,8 @@ export interface PurgeOptions {
 /** What a purge needs of the vault; any replica may do it. */
 export type Purges = Pick<Vault, "database">;
 
-/** The connections of an environment, or only those of one of its integrations. */
-export interface ConnectionsScope {
+/** An environment, or one of its integrations. */
+export interface PurgeScope {
   readonly environmentId: string;
   readonly integrationId?: string;
 }
@@ -48,7 +48,7 @@ export function purgeDueConnections(vault: Purges, environmentId: string, option
  */
 export function purgeConnectionsInside(
   vault: Purges,
-  { environmentId, integrationId }: ConnectionsScope,
+  { environmentId, integrationId }: PurgeScope,
   options: PurgeOptions,
 ): Promise<boolean> {
   if (integrationId === undefined) {

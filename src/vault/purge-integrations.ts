@@ -1,7 +1,13 @@
 import { inBatches } from "../db/paced-batches.ts";
 import { AUDITED_INTEGRATION, insertPurgeEvents } from "./audit-fragments.ts";
 import { actorColumns } from "./audit.ts";
-import { lockClause, purgeConnectionsInside, type PurgeOptions, type Purges } from "./purge-connections.ts";
+import {
+  lockClause,
+  purgeConnectionsInside,
+  type PurgeOptions,
+  type Purges,
+  type PurgeScope,
+} from "./purge-connections.ts";
 import { retentionEnded } from "./retention.ts";
 
 /**
@@ -17,7 +23,17 @@ export async function purgeDueIntegrations(
   for (const { integration_id: integrationId } of await findDue(vault, environmentId)) {
     if (!(await purgeConnectionsInside(vault, { environmentId, integrationId }, options))) return false;
   }
-  return purgeEmptyIntegrations(vault, environmentId, options);
+  return purgeEmptyIntegrations(vault, { environmentId }, options);
+}
+
+/** The same for one integration that is due. */
+export async function purgeIntegration(
+  vault: Purges,
+  scope: Required<PurgeScope>,
+  options: PurgeOptions,
+): Promise<boolean> {
+  if (!(await purgeConnectionsInside(vault, scope, options))) return false;
+  return purgeEmptyIntegrations(vault, scope, options);
 }
 
 async function findDue({ database }: Purges, environmentId: string): Promise<{ integration_id: string }[]> {
@@ -40,13 +56,33 @@ const BEFORE_ALL = "00000000-0000-0000-0000-000000000000";
 const FIRST_SIZE = 1;
 
 /** Those that are due and have no connection left; of an environment that is due, those whose own time has not come too. */
-function purgeEmptyIntegrations({ database }: Purges, environmentId: string, options: PurgeOptions): Promise<boolean> {
-  const { actor, pace, purged } = options;
-  const text = `with batch as (
+function purgeEmptyIntegrations(
+  { database }: Purges,
+  { environmentId, integrationId }: PurgeScope,
+  options: PurgeOptions,
+): Promise<boolean> {
+  const text = purgeOf(options);
+  return inBatches<string>(
+    options.pace,
+    async (size, after = BEFORE_ALL) => {
+      const values = [environmentId, size, ...actorColumns(options.actor), after, integrationId ?? null];
+      const [found] = await database.transaction((transaction) =>
+        transaction.query<{ readonly last: string; readonly count: number }>(text, values),
+      );
+      if (found) options.purged?.("integration", found.count);
+      return { count: found?.count ?? 0, last: found?.last };
+    },
+    FIRST_SIZE,
+  );
+}
+
+function purgeOf(options: PurgeOptions): string {
+  return `with batch as (
       select n.environment_id, n.integration_id
         from keystead.environments e
         join keystead.integrations n on n.environment_id = e.environment_id
        where e.environment_id = $1
+         and ($8::uuid is null or n.integration_id = $8)
          and n.integration_id > $7
          and (${retentionEnded("n")} or (n.deleted_at is not null and ${retentionEnded("e")}))
          and not exists (
@@ -71,20 +107,4 @@ function purgeEmptyIntegrations({ database }: Purges, environmentId: string, opt
       from batch
      order by integration_id desc
      limit 1`;
-  return inBatches<string>(
-    pace,
-    async (size, after = BEFORE_ALL) => {
-      const [found] = await database.transaction((transaction) =>
-        transaction.query<{ readonly last: string; readonly count: number }>(text, [
-          environmentId,
-          size,
-          ...actorColumns(actor),
-          after,
-        ]),
-      );
-      if (found) purged?.("integration", found.count);
-      return { count: found?.count ?? 0, last: found?.last };
-    },
-    FIRST_SIZE,
-  );
 }

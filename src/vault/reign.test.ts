@@ -4,6 +4,9 @@ import { desiredIntegration, idsOf, storeExample, type TestVault } from "../../t
 import { withClient } from "../../test/support/database.ts";
 import { eventually } from "../../test/support/eventually.ts";
 import type { ReigningVault } from "./context.ts";
+import { orphanConnection } from "./orphan-connection.ts";
+import type { Owner } from "./owner.ts";
+import { purgeOwned } from "./purge-owned.ts";
 import { readConnection } from "./read-connection.ts";
 import { createReign } from "./reign.ts";
 import { createReigningVault } from "./reigning-vault.ts";
@@ -16,6 +19,10 @@ import { storeIntegration } from "./store-integration.ts";
 
 type Example = Awaited<ReturnType<typeof storeExample>>;
 type Write = (vault: ReigningVault, example: Example) => Promise<unknown>;
+
+function purgeOptions(owner: Owner) {
+  return { actor: actorOf(owner), pace: { signal: new AbortController().signal, share: 1 } };
+}
 
 /** All that writes for a resource. */
 const WRITES: readonly { readonly what: string; readonly write: Write }[] = [
@@ -55,12 +62,32 @@ const WRITES: readonly { readonly what: string; readonly write: Write }[] = [
     write: (vault, { environment }) => storeEnvironment(vault, { ...environment, variables: [] }),
   },
   {
+    what: "the orphaning of a connection",
+    write: (vault, { desired: { owner } }) => orphanConnection(vault, owner.uid, actorOf(owner)),
+  },
+  {
     what: "the deletion of an environment",
     write: (vault, { environment: { owner } }) => softDeleteEnvironment(vault, owner.uid, actorOf(owner)),
   },
 ];
 
-test.each(WRITES)("after another reign has begun, $what is refused", async ({ write }) => {
+/** They write nothing as long as nothing is deleted, and are refused all the same. */
+const PURGES: typeof WRITES = [
+  {
+    what: "the purge of a connection",
+    write: (vault, { desired: { owner } }) => purgeOwned(vault, "connection", owner.uid, purgeOptions(owner)),
+  },
+  {
+    what: "the purge of an integration",
+    write: (vault, { integration: { owner } }) => purgeOwned(vault, "integration", owner.uid, purgeOptions(owner)),
+  },
+  {
+    what: "the purge of an environment",
+    write: (vault, { environment: { owner } }) => purgeOwned(vault, "environment", owner.uid, purgeOptions(owner)),
+  },
+];
+
+test.each([...WRITES, ...PURGES])("after another reign has begun, $what is refused", async ({ write }) => {
   await using context = await createTestVault();
   const example = await storeExample(context.vault);
   await context.successor();

@@ -8,6 +8,12 @@ export function retentionEnded(row: string, environment = "e"): string {
   return `${row}.deleted_at <= ${retentionEnd(environment)}`;
 }
 
+/**
+ * The `deleted_at` of what is to be purged at once: longer ago than any retention can be, so that it is due for every
+ * purger and for no restore.
+ */
+export const PURGED_AT_ONCE = "epoch";
+
 /** The instant before which something has to have been deleted for its retention to have ended. */
 export function retentionEnd(environment: string): string {
   return `now() - make_interval(secs => ${environment}.retention_seconds)`;
