@@ -28,8 +28,8 @@ const CLUSTER_NAMESPACE = "kube-system";
 /** Kinds as the watch metrics name them. */
 const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
 
-/** How often is asked whether a sweep is due or confirmed, which costs nothing, or one query while one is stopped. */
-const SWEEP_INTERVAL_MS = 10_000;
+/** How often the leader looks for what no event tells of: a small query each time, and one more while a sweep is stopped. */
+const LOOK_INTERVAL_MS = 10_000;
 
 /** Pause between two attempts at what has to work before anything else can. */
 const RETRY_MS = 2_000;
@@ -84,7 +84,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
 
   const stop = new AbortController();
   const lead = async (_fence: number, leading: AbortSignal): Promise<void> => {
-    await using sweeping = new AsyncDisposableStack();
+    await using looking = new AsyncDisposableStack();
     const work = async (): Promise<void> => {
       // Before any row is read: what an earlier leader was writing is there now or never will be.
       const number = await untilItWorks(() => reign.begin(), "the reign cannot begin yet", log, leading);
@@ -93,7 +93,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
       await controller.work(leading);
       collectGarbage();
       log.info("caught up with what was there at the start");
-      sweeping.use(startSweeper(controller, log));
+      looking.use(startLooking(controller, log));
       await untilAborted(leading);
     };
     try {
@@ -143,11 +143,11 @@ export async function startControllerPart(shared: Process, host: string): Promis
 }
 
 /** What it does is told by metrics of its own, so those of workers have nothing to add. */
-function startSweeper(controller: Controller, log: Log): AsyncDisposable {
+function startLooking(controller: Controller, log: Log): AsyncDisposable {
   return startWorker({
-    name: "orphan sweep",
-    intervalMs: SWEEP_INTERVAL_MS,
-    run: (ending) => controller.sweep(ending),
+    name: "look around",
+    intervalMs: LOOK_INTERVAL_MS,
+    run: (ending) => controller.look(ending),
     metrics: { started: () => () => undefined },
     log,
   });

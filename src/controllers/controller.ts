@@ -13,6 +13,7 @@ import { createRows } from "./rows.ts";
 import { createSecretWatch } from "./secret-watch.ts";
 import type { SecretVersion } from "./secrets.ts";
 import { createSweep, type SweepMetrics, type SweptKind } from "./sweep.ts";
+import { createSupersededWatch } from "./superseded.ts";
 import { type KeysteadResource, splitTarget, targetKey } from "./targets.ts";
 
 export interface ControllerOptions extends Pick<
@@ -35,8 +36,11 @@ export interface Controller extends AsyncDisposable {
    * queue; with `signal` it stops feeding the queue.
    */
   work(signal: AbortSignal): Promise<void>;
-  /** One turn of the sweep of orphaned rows, for the leader that has caught up. */
-  sweep(signal: AbortSignal): Promise<void>;
+  /**
+   * Looks for what no event tells of, for the leader that has caught up: environments that were taken over, and rows whose
+   * resource went without its finalizer. To be called again and again.
+   */
+  look(signal: AbortSignal): Promise<void>;
   /** Lets the passes that run come to an end, until `cutOff` breaks them off, and begins no other. */
   drain(cutOff: AbortSignal): Promise<void>;
   /** Why no progress is possible any more, at `now` (`performance.now()`), if so. */
@@ -105,6 +109,11 @@ export function startController(options: ControllerOptions): Controller {
   const integrations = followKind("Integration", integrationReconciler(deps), followOptions);
   const connections = followKind("Connection", connectionReconciler(deps), followOptions);
   const followed = [environments, integrations, connections];
+  const superseded = createSupersededWatch({
+    ...options,
+    uidOf: (key) => environments.objects.get(key)?.value.metadata.uid,
+    wake: (key) => environments.queue.add(key, "changed"),
+  });
   const swept: Record<ManagedKind, SweptKind> = {
     environment: sweptKind(environments.objects),
     integration: sweptKind(integrations.objects),
@@ -128,7 +137,10 @@ export function startController(options: ControllerOptions): Controller {
         begins: (kind) => void begun.add(kind),
       });
     },
-    sweep: (signal) => sweep.turn(signal),
+    async look(signal) {
+      await superseded.turn();
+      await sweep.turn(signal);
+    },
     async drain(cutOff) {
       await Promise.all(followed.map(({ queue }) => queue.drain(cutOff)));
     },

@@ -14,6 +14,7 @@ import { restoreEnvironment } from "../vault/restore-environment.ts";
 import { CHILDREN_BATCH } from "../vault/soft-delete-children.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
+import { takeOver } from "./adopt.ts";
 import { claim } from "./claim.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
@@ -45,7 +46,9 @@ export function environmentReconciler(deps: ControllerDeps): Reconciler<Environm
 async function reconcileEnvironment(deps: ControllerDeps, declared: Environment, calls: CallOptions): Promise<Outcome> {
   const revived = await reviveRow(deps.client, declared, revivalOf(deps, declared), calls);
   if (revived.kind !== "revived") return revived;
-  const { resource: environment, state } = revived;
+  const own = await takeOver(deps, revived.resource, revived.state, calls);
+  if (own.kind !== "own") return own;
+  const { resource: environment, state } = own;
   const decision = await decide(
     deps.secrets,
     environment,

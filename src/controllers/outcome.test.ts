@@ -31,6 +31,15 @@ test.each([
   expect("message" in outcome && outcome.message).toMatch(/^Environment 1 cannot come back\. .*spec\.restoreFrom/);
 });
 
+test.each([
+  { code: "environment_superseded", reason: "Superseded", advice: "Delete this resource" },
+  { code: "adopt_refused", reason: "AdoptRefused", advice: "KEYSTEAD_SECRET_KEY" },
+  { code: "adopt_conflict", reason: "AdoptConflict", advice: "spec.adopt" },
+] as const)("$code stalls with $reason and says what to do", ({ code, reason, advice }) => {
+  const outcome = outcomeOfError(new KeysteadError(code, "environment 1 is another one's"));
+  expect(outcome).toMatchObject({ kind: "stalled", reason, message: expect.stringContaining(advice) });
+});
+
 test("a right that is missing stalls, and the message says whom to grant it to", () => {
   const body = JSON.stringify({ kind: "Status", message: "secrets is forbidden", reason: "Forbidden" });
   const outcome = outcomeOfError(apiError("GET /secrets", 403, body));
@@ -58,7 +67,8 @@ test("every other error is retried when that can help, and told when it cannot",
     "connection_id_in_use",
     "integration_key_in_use",
     "kube_forbidden",
-    ...Object.keys(ERRORS).filter((code) => code.startsWith("restore_")),
+    "environment_superseded",
+    ...Object.keys(ERRORS).filter((code) => /^(?:restore|adopt)_/.test(code)),
   ]);
   const waits = new Set(["environment_gone", "integration_gone"]);
   const movedOn = new Set(["kube_already_exists", "kube_not_found"]);

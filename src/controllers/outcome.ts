@@ -41,8 +41,20 @@ export const gone = (): Outcome => ({ kind: "gone" });
 /** Answers to a write that was decided on an older state of the world: the next pass decides on the new one. */
 const MOVED_ON: ReadonlySet<ErrorCode> = new Set<ErrorCode>(["kube_already_exists", "kube_not_found"]);
 
-/** Why something cannot come back. Only an edit helps, but for the last: there a deletion of something else does. */
-const REFUSED_RESTORES: Partial<Record<ErrorCode, { readonly reason: Reason; readonly advice: string }>> = {
+/** Why something cannot come back, or cannot be had. Only an edit helps, or the deletion of something else. */
+const REFUSED: Partial<Record<ErrorCode, { readonly reason: Reason; readonly advice: string }>> = {
+  environment_superseded: {
+    reason: "Superseded",
+    advice: "Nothing is stored from here any more. Delete this resource, which touches nothing of it.",
+  },
+  adopt_refused: {
+    reason: "AdoptRefused",
+    advice: "Give the value of KEYSTEAD_SECRET_KEY that its Secret has now.",
+  },
+  adopt_conflict: {
+    reason: "AdoptConflict",
+    advice: "Delete it and make it anew with spec.adopt, or remove spec.adopt.",
+  },
   restore_not_found: {
     reason: "RestoreNotFound",
     advice: "Remove spec.restoreFrom to have it made anew, or correct the id.",
@@ -81,8 +93,8 @@ export function outcomeOfError(error: KeysteadError): Outcome {
     const advice = "Delete that one, or make this Integration anew under another name.";
     return stalled("IntegrationKeyInUse", `${capitalized(message)}. ${advice}`);
   }
-  const restore = REFUSED_RESTORES[code];
-  if (restore) return stalled(restore.reason, `${capitalized(message)}. ${restore.advice}`);
+  const refused = REFUSED[code];
+  if (refused) return stalled(refused.reason, `${capitalized(message)}. ${refused.advice}`);
   if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
     return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
   }

@@ -32,8 +32,11 @@ export interface Rows {
   integrationId(resource: AnyResource, environmentId: string): Promise<string | undefined>;
   /** Remembers an id; true when it was not known before, so that those who wait for it have to be told. */
   learn(uid: string, row: RowId): boolean;
-  /** To be called for a resource that was released: its row is gone, and with a parent's those of its Connections. */
-  forget(uid: string): void;
+  /**
+   * To be called for a resource that was released: its row is gone, and with a parent's those of its Connections. True
+   * where an id was known that others refer to.
+   */
+  forget(uid: string): boolean;
   /** Loads the rows of many resources of a kind with one query; see `KindRows`. */
   prefetch(kind: KeysteadResource["kind"], resources: readonly AnyResource[]): Promise<void>;
   /** Drops what was loaded ahead. */
@@ -77,8 +80,10 @@ export function createRows(vault: Vault): Rows {
       return isNew;
     },
     forget(uid) {
-      if (ids.delete(uid)) dropPrefetched();
+      const wasKnown = ids.delete(uid);
+      if (wasKnown) dropPrefetched();
       for (const rows of all) rows.forget(uid);
+      return wasKnown;
     },
     async prefetch(kind, resources) {
       const uids = resources.filter(mayHaveRow).map((resource) => resource.metadata.uid);

@@ -31,7 +31,11 @@ export function targetsOf(parsed: Parsed<KeysteadResource> | undefined): readonl
   const secrets = secretNamesOf(resource).map((name) => named("Secret", name));
   switch (resource.kind) {
     case "Environment":
-      return [...secrets, named("Secret", secretNameOf(resource))];
+      return [
+        ...secrets,
+        named("Secret", secretNameOf(resource)),
+        ...(resource.spec.adopt ? [named("Secret", resource.spec.adopt.secretKeyRef.name)] : []),
+      ];
     case "Integration":
       return [...secrets, named("Environment", resource.spec.environmentRef.name)];
     case "Connection":

@@ -10,6 +10,7 @@ const PRIVILEGES: Readonly<Record<string, string>> = {
   reigns: "select, insert, update",
   stopped_sweeps: "select, insert, update, delete",
   environments: "select, insert, update, delete",
+  superseded_owners: "select, insert",
   data_keys: "select, insert, update, delete",
   data_key_wrappings: "select, insert, delete",
   secret_keys: "select, insert, update, delete",

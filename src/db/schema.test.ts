@@ -15,6 +15,7 @@ const LED_BY_SOMETHING_ELSE = [
   "environments_owner",
   "integrations_deleted_owner",
   "integrations_owner",
+  "superseded_owners_owner",
 ];
 
 let shared: { readonly database: Database; [Symbol.asyncDispose](): Promise<void> };

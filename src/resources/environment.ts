@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { durationBetween } from "./duration.ts";
-import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text } from "./field.ts";
+import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -28,8 +28,7 @@ const variable = withRules(
   oneOf("exactly", ["value", "valueFrom"]),
 );
 
-/** `spec` of an Environment. */
-export const environmentSpec = z.object({
+const fields = z.object({
   // Can be changed: a new name is one of the two ways out of SecretNotOwned.
   secretName: objectName
     .optional()
@@ -61,6 +60,17 @@ export const environmentSpec = z.object({
     ["SoftDelete", "Purge"],
     "What becomes of the stored environment, with its keys and everything in it, when this resource is deleted. SoftDelete, the default: its keys open nothing any more, and it can be restored until its retention ends. Purge: all of it is erased at once, for good.",
   ),
+  adopt: z
+    .object({
+      environmentId: uuid().describe("Id of the environment, as status.environmentId of its present owner shows it."),
+      secretKeyRef: secretKeyRef(
+        "Key of a Secret of the same namespace that holds the environment's current secret key.",
+      ),
+    })
+    .optional()
+    .describe(
+      "Takes over a living environment with all that is in it, from any cluster on the same database, on proof of its current secret key. The resource that had it before is Stalled with Superseded. Done once: afterwards it may stay or go, and the Secret with it. At most one of adopt and restoreFrom.",
+    ),
   restoreFrom: restoreFrom("environment", " with the same secret key and with all that was deleted together with it"),
   // No default: `suspend: false` in every object that was ever stored would show up in every diff and say nothing.
   suspend: z
@@ -68,6 +78,9 @@ export const environmentSpec = z.object({
     .optional()
     .describe("Whether the controller leaves everything of this Environment as it is. What is stored is still served."),
 });
+
+/** `spec` of an Environment. */
+export const environmentSpec = withRules(fields, oneOf("at most", ["adopt", "restoreFrom"]));
 
 /** `status` of an Environment. */
 export const environmentStatus = commonStatus.extend({

@@ -51,15 +51,20 @@ export function reference(kind: string, description: string) {
     .meta({ description, "x-kubernetes-map-type": "atomic" });
 }
 
-/** `spec.restoreFrom`: id of a row, as the status and the event of a deletion say it. */
-export function restoreFrom(kind: string, along: string) {
+/** Id of a row. */
+export function uuid() {
   return withRules(
     z.string().max(36),
     matches(
       /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/,
-      "must be an id as the status and the event of the deletion show it: a UUID in lower case",
+      "must be an id as a status or the event of a deletion shows it: a UUID in lower case",
     ),
-  )
+  );
+}
+
+/** `spec.restoreFrom`: id of a row, as the status and the event of a deletion say it. */
+export function restoreFrom(kind: string, along: string) {
+  return uuid()
     .optional()
     .describe(
       `Id of a deleted ${kind} to bring back${along}, as the event of its deletion says it. Possible until its retention ends, for one that a resource of this cluster and namespace managed last. Done once: afterwards it may stay or go.`,

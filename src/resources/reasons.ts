@@ -28,6 +28,8 @@ export const REASONS = {
   AuthorizationRequired: { ready: "False", beside: "Stalled" },
   ConnectionIdInUse: { ready: "False", beside: "Stalled" },
   CredentialsMismatch: { ready: "False", beside: "Stalled" },
+  AdoptConflict: { ready: "False", beside: "Stalled" },
+  AdoptRefused: { ready: "False", beside: "Stalled" },
   AppIdMissing: { ready: "False", beside: "Stalled" },
   EnvironmentMismatch: { ready: "False", beside: "Stalled" },
   Failed: { ready: "kept", beside: "Stalled" },
@@ -44,6 +46,7 @@ export const REASONS = {
   RestoreNotManaged: { ready: "False", beside: "Stalled" },
   SecretImmutable: { ready: "False", beside: "Stalled" },
   SecretNotOwned: { ready: "False", beside: "Stalled" },
+  Superseded: { ready: "False", beside: "Stalled" },
 } as const satisfies Record<string, ReasonKind>;
 
 /** A word from the list; everything that writes a condition takes this type, so no reason can be made up. */

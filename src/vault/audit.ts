@@ -11,6 +11,7 @@ export type AuditAction =
   | "environment.purged"
   | "environment.restored"
   | "environment.claimed"
+  | "environment.adopted"
   | "environment.variables-read"
   | "integration.created"
   | "integration.updated"

@@ -64,7 +64,7 @@ export async function insertConnections(vault: Writer, rows: readonly Connection
              i.credentials_expires_at,
              i.config_sealed, 1, i.metadata, i.metadata is not null, i.tags, i.end_user,
              i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources, i.handled_restore
-        from input i join live using (environment_id, integration_id)
+        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace)
       on conflict do nothing
       returning environment_id, connection_row_id, revision
     ),
@@ -108,7 +108,7 @@ export async function updateConnections(vault: Writer, rows: readonly Connection
              sources = i.sources,
              revision = c.revision + case when i.changed = '' then 0 else 1 end,
              updated_at = case when i.changed = '' then c.updated_at else now() end
-        from input i join live using (environment_id, integration_id)
+        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace)
        where c.environment_id = i.environment_id
          and c.connection_row_id = i.connection_row_id
          and c.revision = i.revision
@@ -122,7 +122,8 @@ export async function updateConnections(vault: Writer, rows: readonly Connection
 }
 
 /**
- * The rows to write, and their parents as far as they are alive and the reign holds. Share locks keep parents alive until the commit: a
+ * The rows to write, and their parents as far as they are alive, of the same cluster and namespace (another one may have
+ * adopted them), and the reign holds. Share locks keep parents alive until the commit: a
  * soft-delete that runs at the same time waits, and then finds the new rows too.
  */
 function inputOf({ reign }: Writer, rows: readonly ConnectionRow[]): { head: string; values: readonly SqlValue[] } {
@@ -133,7 +134,7 @@ function inputOf({ reign }: Writer, rows: readonly ConnectionRow[]): { head: str
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
     ${heldReign(values.length + 1)},
     live as (
-      select n.environment_id, n.integration_id
+      select n.environment_id, n.integration_id, e.owner_cluster, e.owner_namespace
         from (select distinct environment_id, integration_id from input) as i
         join keystead.environments e on e.environment_id = i.environment_id and e.deleted_at is null
         join keystead.integrations n

@@ -56,7 +56,7 @@ export async function insertIntegrations(vault: Writer, rows: readonly Integrati
              owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
              provider, display_name, settings, client_sealed, case when client_sealed is not null then 1 end,
              declaration_digest, client_digest, rest_digest, sources, handled_restore
-        from input join live using (environment_id)
+        from input join live using (environment_id, owner_cluster, owner_namespace)
       on conflict do nothing
       returning environment_id, integration_id, revision
     ),
@@ -88,7 +88,7 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
              sources = i.sources,
              revision = n.revision + case when i.changed = '' then 0 else 1 end,
              updated_at = case when i.changed = '' then n.updated_at else now() end
-        from input i join live using (environment_id)
+        from input i join live using (environment_id, owner_cluster, owner_namespace)
        where n.environment_id = i.environment_id
          and n.integration_id = i.integration_id
          and n.revision = i.revision
@@ -101,7 +101,7 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
   return new Set(written.map((row) => row.integration_id));
 }
 
-/** The rows to write, and their environments as far as they are alive and the reign holds; share locks keep those alive until the commit. */
+/** The rows to write, and their environments as far as they are alive, of the same cluster and namespace, and the reign holds; share locks keep those alive until the commit. */
 function inputOf({ reign }: Writer, rows: readonly IntegrationRow[]): { head: string; values: readonly SqlValue[] } {
   const { text, values } = valuesList(
     COLUMNS.map(([, type]) => type),
@@ -110,7 +110,7 @@ function inputOf({ reign }: Writer, rows: readonly IntegrationRow[]): { head: st
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
     ${heldReign(values.length + 1)},
     live as (
-      select environment_id
+      select environment_id, owner_cluster, owner_namespace
         from keystead.environments e cross join reign
        where environment_id in (select environment_id from input) and deleted_at is null
          for share of e

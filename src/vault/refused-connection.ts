@@ -6,6 +6,8 @@ import type { DesiredConnection } from "./connection.ts";
 /** What may stand in the way. The holder is whoever has the connection id now. */
 interface Circumstances {
   readonly environment_alive: boolean | null;
+  /** Whether it belongs to a resource of the same cluster and namespace: it may have been adopted. */
+  readonly environment_ours: boolean | null;
   readonly integration_alive: boolean | null;
   readonly holder_id: string | null;
   readonly holder_uid: string | null;
@@ -23,6 +25,8 @@ export async function explainRefusedConnection(
 ): Promise<KeysteadError> {
   const [circumstances] = await database.query<Circumstances>(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
+            (select owner_cluster = $4 and owner_namespace = $5
+               from keystead.environments where environment_id = $1) as environment_ours,
             (select deleted_at is null from keystead.integrations
               where environment_id = $1 and integration_id = $2) as integration_alive,
             h.connection_row_id as holder_id, h.owner_uid as holder_uid, h.owner_cluster as holder_cluster,
@@ -31,7 +35,13 @@ export async function explainRefusedConnection(
        from (select) as always
        left join keystead.connections h
          on h.environment_id = $1 and h.integration_id = $2 and h.connection_id = $3 and h.deleted_at is null`,
-    [desired.environmentId, desired.integrationId, desired.connectionId],
+    [
+      desired.environmentId,
+      desired.integrationId,
+      desired.connectionId,
+      desired.owner.cluster,
+      desired.owner.namespace,
+    ],
   );
   return reasonOf(desired, circumstances);
 }
@@ -43,6 +53,13 @@ function reasonOf(desired: DesiredConnection, found: Circumstances | undefined):
     return new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
       details: { environmentId },
     });
+  }
+  if (!found.environment_ours) {
+    return new KeysteadError(
+      "environment_superseded",
+      `environment ${environmentId} was taken over by another cluster or namespace`,
+      { details: { environmentId } },
+    );
   }
   if (!found.integration_alive) {
     return new KeysteadError("integration_gone", `integration ${integrationId} does not exist or was deleted`, {

@@ -6,6 +6,8 @@ import type { DesiredIntegration } from "./integration.ts";
 /** What may stand in the way. The holder is whoever has the key now. */
 interface Circumstances {
   readonly environment_alive: boolean | null;
+  /** Whether it belongs to a resource of the same cluster and namespace: it may have been adopted. */
+  readonly environment_ours: boolean | null;
   readonly holder_id: string | null;
   readonly holder_uid: string | null;
   readonly holder_namespace: string | null;
@@ -22,13 +24,15 @@ export async function explainRefusedIntegration(
 ): Promise<KeysteadError> {
   const [circumstances] = await database.query<Circumstances>(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
+            (select owner_cluster = $3 and owner_namespace = $4
+               from keystead.environments where environment_id = $1) as environment_ours,
             h.integration_id as holder_id, h.owner_uid as holder_uid,
             h.owner_namespace as holder_namespace, h.owner_name as holder_name,
             h.owner_cluster as holder_cluster, h.owner_release as holder_release, h.claimed as holder_claimed
        from (select) as always
        left join keystead.integrations h
          on h.environment_id = $1 and h.unique_key = $2 and h.deleted_at is null`,
-    [desired.environmentId, desired.uniqueKey],
+    [desired.environmentId, desired.uniqueKey, desired.owner.cluster, desired.owner.namespace],
   );
   return reasonOf(desired, circumstances);
 }
@@ -40,6 +44,13 @@ function reasonOf(desired: DesiredIntegration, found: Circumstances | undefined)
     return new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
       details: { environmentId },
     });
+  }
+  if (!found.environment_ours) {
+    return new KeysteadError(
+      "environment_superseded",
+      `environment ${environmentId} was taken over by another cluster or namespace`,
+      { details: { environmentId } },
+    );
   }
   if (found.holder_id !== null && waitsFor(owner, found)) {
     return new KeysteadError(

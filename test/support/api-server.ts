@@ -168,8 +168,11 @@ const DEFAULT_CONNECTION = {
   sources: [],
 } as const;
 
+/** Parents and children live in one cluster. */
+const CLUSTER = randomUUID();
+
 function newOwner(name: string): Owner {
-  return { cluster: randomUUID(), release: "keystead", namespace: "shop", name, uid: randomUUID() };
+  return { cluster: CLUSTER, release: "keystead", namespace: "shop", name, uid: randomUUID() };
 }
 
 /** One request of a client that is not the public one. */

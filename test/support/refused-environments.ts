@@ -29,6 +29,8 @@ const durations: readonly Refused[] = (
 }));
 
 const variables = (list: readonly unknown[]): Spec => ({ variables: list });
+const ADOPTION = { adopt: { environmentId: "01930000-0000-7000-8000-000000000000", secretKeyRef: REF } };
+
 /** The same rule holds for all three kinds. */
 const restores = (["Environment", "Integration", "Connection"] as const).flatMap((kind) =>
   (
@@ -51,6 +53,30 @@ const restores = (["Environment", "Integration", "Connection"] as const).flatMap
 /** Environments that nobody should be able to store. */
 export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
   ...restores,
+  {
+    kind: "Environment",
+    why: "both a restore and an adoption: which of the two environments would it be?",
+    change: { ...ADOPTION, restoreFrom: "01930000-0000-7000-8000-000000000000" },
+    field: "spec",
+    says: "must have at most one of adopt and restoreFrom",
+  },
+  {
+    kind: "Environment",
+    why: "an adoption without a proof",
+    change: { adopt: { environmentId: ADOPTION.adopt.environmentId } },
+    field: "spec.adopt.secretKeyRef",
+    says: "",
+  },
+  {
+    kind: "Environment",
+    why: "an adoption by a name",
+    change: { adopt: { ...ADOPTION.adopt, environmentId: "production" } },
+    field: "spec.adopt.environmentId",
+    says: "a UUID in lower case",
+  },
+  ...escapes("Environment", "spec.adopt.secretKeyRef.name", (name) => ({
+    adopt: { ...ADOPTION.adopt, secretKeyRef: { name, key: "key" } },
+  })),
   {
     kind: "Environment",
     why: "a retention that is a number in YAML",

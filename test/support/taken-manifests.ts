@@ -35,6 +35,11 @@ export const TAKEN: readonly Taken[] = [
   })),
   {
     kind: "Environment",
+    why: "an environment to take over",
+    change: { adopt: { environmentId: "01930000-0000-7000-8000-000000000000", secretKeyRef: REF } },
+  },
+  {
+    kind: "Environment",
     why: "variables of both kinds, one empty, one over several lines and outside ASCII",
     change: variables([
       { name: "REGION", value: "eu" },
