@@ -46,6 +46,8 @@ export async function release(
   if (!metadata.finalizers.includes(FINALIZER)) return gone();
   const actor: Actor = { kind: "resource", owner: ownerOf(deps, metadata) };
   const ended = await endRow(deps, resource, how, actor);
+  // The sweep of orphans has nothing to look for when it goes.
+  deps.released.add(metadata.uid);
   deps.rows.forget(metadata.uid);
   await how.cleanUp?.();
   if (resource.deletionPolicy === "Purge") {
