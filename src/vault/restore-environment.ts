@@ -63,7 +63,7 @@ export async function restoreEnvironment(
 
 async function lockRow(transaction: Queryable, id: string): Promise<FoundRow | undefined> {
   const [row] = await transaction.query<FoundRow>(
-    `select r.deletion_id, coalesce(r.deletion_since, r.deleted_at)::text as since,
+    `select r.deletion_id, least(r.deletion_since, r.deleted_at)::text as since,
             ${RESTORABLE_COLUMNS}
        from keystead.environments r join keystead.environments e using (environment_id)
       where r.environment_id = $1

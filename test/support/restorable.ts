@@ -34,10 +34,12 @@ export async function served(vault: ReigningVault, keyDigest: Buffer, connection
 
 /** Moves every deletion into the past, as if the time had gone by. */
 export async function ageDeletions({ database }: Pick<TestVault, "database">, seconds: number): Promise<void> {
+  const also = ", deletion_since = deletion_since - make_interval(secs => $1)";
   for (const table of ["environments", "integrations", "connections"]) {
     await database.query(
       `with held as materialized (select reign from keystead.reigns for key share)
-       update keystead.${table} set deleted_at = deleted_at - make_interval(secs => $1)
+       update keystead.${table}
+          set deleted_at = deleted_at - make_interval(secs => $1)${table === "environments" ? also : ""}
         where deleted_at is not null and exists (select from held)`,
       [seconds],
     );
