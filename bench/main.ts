@@ -1,10 +1,11 @@
-// npm run bench [-- [--steady-minutes N] TABLE...]: measures, prints, writes BENCHMARKS.md, and exits with 1 where a limit is missed.
+// npm run bench [-- [--steady-minutes N] [--purge-rows N] TABLE...]: measures, prints, writes BENCHMARKS.md, and exits with 1 where a limit is missed.
 import { parseArgs } from "node:util";
 import { KUBERNETES_VERSION } from "../dev/control-plane/binaries.ts";
 import { asKeysteadError, KeysteadError } from "../src/errors.ts";
 import { catchUp } from "./catch-up.ts";
 import { memory } from "./memory.ts";
 import { newcomer } from "./newcomer.ts";
+import { purge } from "./purge.ts";
 import { read } from "./read.ts";
 import { restart } from "./restart.ts";
 import { steady } from "./steady.ts";
@@ -17,7 +18,7 @@ import { passed, type Findings, type Table } from "./support/table.ts";
 import { trickle } from "./trickle.ts";
 
 /** In this order: `newcomer` needs Connections that no controller has seen yet, and leaves them settled for those after it. */
-const TABLES: readonly Table[] = [catchUp, newcomer, restart, trickle, memory, read, steady];
+const TABLES: readonly Table[] = [catchUp, newcomer, restart, trickle, memory, read, purge, steady];
 
 try {
   process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;
@@ -32,14 +33,20 @@ async function main(args: readonly string[]): Promise<boolean> {
   const { values, positionals } = parseArgs({
     args: [...args],
     allowPositionals: true,
-    options: { "steady-minutes": { type: "string", default: "10" } },
+    options: {
+      "steady-minutes": { type: "string", default: "10" },
+      "purge-rows": { type: "string", default: "100000" },
+    },
   });
   const chosen = choose(positionals);
   const circumstances = describeCircumstances(KUBERNETES_VERSION.replace("v", ""), await postgresVersion());
   progress("building the emitted JavaScript");
   await build();
 
-  await using session = createSession({ steadyMinutes: Number(values["steady-minutes"]) });
+  await using session = createSession({
+    steadyMinutes: Number(values["steady-minutes"]),
+    purgeRows: Number(values["purge-rows"]),
+  });
   const results = new Map<string, Findings>();
   for (const table of chosen) {
     const findings = await table.run(session);

@@ -1,40 +1,26 @@
-import { randomBytes, randomUUID } from "node:crypto";
 import { join } from "node:path";
 import { createChildProcesses, type ChildProcesses } from "../dev/processes/child-processes.ts";
 import { freePorts } from "../dev/processes/free-port.ts";
 import { makeScratchDirectory } from "../dev/processes/scratch-directory.ts";
-import { createKeyEncryptionKeys } from "../src/crypto/kek.ts";
-import { Secret } from "../src/crypto/secret.ts";
-import { openDatabase } from "../src/db/database.ts";
-import { createReign } from "../src/vault/reign.ts";
-import { createReigningVault } from "../src/vault/reigning-vault.ts";
-import { storeConnection } from "../src/vault/store-connection.ts";
-import { storeEnvironment } from "../src/vault/store-environment.ts";
-import { storeIntegration } from "../src/vault/store-integration.ts";
-import { openVault } from "../src/vault/vault.ts";
 import { startMigratedDatabase, type ArenaDatabase } from "./support/arena.ts";
 import type { BareTask } from "./support/bare-task.ts";
 import { cpuSeconds } from "./support/cpu-time.ts";
-import { EMITTED_MAIN, nodeArguments } from "./support/emitted.ts";
+import { nodeArguments } from "./support/emitted.ts";
 import { runLoad, type LoadResult } from "./support/load.ts";
-import { inParallel, median } from "./support/measure.ts";
-import { namesOf, TOKEN_CHARACTERS } from "./support/population.ts";
+import { median } from "./support/measure.ts";
 import { progress } from "./support/progress.ts";
 import { whenServed } from "./support/served.ts";
+import { type Contender, fill, startApi, type Stored } from "./support/stored-connections.ts";
 import type { Findings, Table } from "./support/table.ts";
 
 const CONNECTIONS = 10_000;
 const CLIENTS = 32;
-const PROVIDER_CONFIG_KEY = "acme";
 
 /** Rounds in which both servers have their turn, one after the other. */
 const ROUNDS = 7;
 const ROUND_SECONDS = 4;
 /** Before the first round: both compile what runs often, and Postgres plans what is asked often. */
 const WARM_UP_SECONDS = 4;
-
-/** Rows in flight while the table is filled; a batch of the vault takes as many. */
-const STORES_IN_FLIGHT = 64;
 
 export const read: Table = {
   name: "read",
@@ -44,7 +30,7 @@ export const read: Table = {
     await using children = createChildProcesses(directory, true);
     const database = await startMigratedDatabase(directory, children);
     progress(`storing ${CONNECTIONS} connections`);
-    const stored = await fill(database);
+    const stored = await fill(database, CONNECTIONS);
     const [bare, ours] = await Promise.all([
       startBare(children, database, stored),
       startApi(children, database, stored),
@@ -72,70 +58,6 @@ export const read: Table = {
   },
 };
 
-interface Stored {
-  readonly encryptionKey: string;
-  readonly environmentId: string;
-  readonly integrationId: string;
-  /** Of the environment. */
-  readonly secretKey: string;
-  readonly names: readonly string[];
-}
-
-/** A server to ask. */
-interface Contender {
-  readonly pid: number;
-  readonly port: number;
-  readonly request: (connectionId: string) => string;
-}
-
-async function fill({ url }: ArenaDatabase): Promise<Stored> {
-  const encryptionKey = randomBytes(32).toString("base64");
-  await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
-  const opened = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
-  const reign = createReign(database, { ...MANAGER, holder: "bench" });
-  await reign.begin();
-  const vault = createReigningVault(opened, reign);
-  const { id: environmentId, secretKey } = await storeEnvironment(vault, {
-    owner: ownerOf("production"),
-    retentionSeconds: 3_600,
-    variables: [],
-    declaration: {},
-    sources: [],
-  });
-  const { id: integrationId } = await storeIntegration(vault, {
-    owner: ownerOf(PROVIDER_CONFIG_KEY),
-    environmentId,
-    uniqueKey: PROVIDER_CONFIG_KEY,
-    provider: "acme",
-    declaration: {},
-    settings: { auth: { mode: "API_KEY" } },
-    sources: [],
-  });
-  const names = namesOf("connection", CONNECTIONS);
-  await inParallel(names, STORES_IN_FLIGHT, async (name) => {
-    const apiKey = randomBytes(TOKEN_CHARACTERS / 2).toString("hex");
-    await storeConnection(vault, {
-      owner: ownerOf(name),
-      environmentId,
-      integrationId,
-      connectionId: name,
-      credentials: { type: "API_KEY", value: { type: "API_KEY", apiKey } },
-      declaration: { name },
-      config: { subdomain: "acme" },
-      tags: { team: "sales" },
-      sources: [],
-    });
-  });
-  return { encryptionKey, environmentId, integrationId, secretKey: secretKey.reveal(), names };
-}
-
-/** Cluster and release of all resources here. */
-const MANAGER = { cluster: "bench", release: "keystead" };
-
-function ownerOf(name: string) {
-  return { ...MANAGER, namespace: "bench", name, uid: randomUUID() };
-}
-
 async function startBare(children: ChildProcesses, { url }: ArenaDatabase, stored: Stored): Promise<Contender> {
   const [port = 0] = await freePorts(1);
   const { encryptionKey, environmentId, integrationId } = stored;
@@ -148,27 +70,6 @@ async function startBare(children: ChildProcesses, { url }: ArenaDatabase, store
   });
   await whenServed(`http://127.0.0.1:${port}/connections/${stored.names[0]}`);
   return { pid, port, request: (id) => `GET /connections/${id} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n` };
-}
-
-async function startApi(children: ChildProcesses, { url }: ArenaDatabase, stored: Stored): Promise<Contender> {
-  const [port = 0, metricsPort = 0] = await freePorts(2);
-  const { pid } = children.start({
-    name: "api",
-    command: process.execPath,
-    args: [...nodeArguments(), EMITTED_MAIN, "api"],
-    env: {
-      DATABASE_URL: url,
-      KEYSTEAD_ENCRYPTION_KEY: stored.encryptionKey,
-      KEYSTEAD_API_HOST: "127.0.0.1",
-      KEYSTEAD_API_PORT: String(port),
-      KEYSTEAD_METRICS_HOST: "127.0.0.1",
-      KEYSTEAD_METRICS_PORT: String(metricsPort),
-    },
-    stopPhase: 2,
-  });
-  await whenServed(`http://127.0.0.1:${port}/readyz`);
-  const head = `HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${stored.secretKey}\r\n\r\n`;
-  return { pid, port, request: (id) => `GET /connections/${id}?provider_config_key=${PROVIDER_CONFIG_KEY} ${head}` };
 }
 
 /** One turn of one server, with the cores that its process kept busy. */

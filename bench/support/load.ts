@@ -1,4 +1,5 @@
 import { connect, type Socket } from "node:net";
+import { setTimeout as delay } from "node:timers/promises";
 import { KeysteadError } from "../../src/errors.ts";
 import { quantile } from "./measure.ts";
 
@@ -9,6 +10,10 @@ export interface Load {
   /** Clients, each with a connection that it keeps and one request at a time. */
   readonly clients: number;
   readonly seconds: number;
+  /** Ends it earlier. */
+  readonly signal?: AbortSignal;
+  /** What each client waits after an answer. Default 0. */
+  readonly thinkMs?: number;
   /** The bytes of the next request. */
   next(): string;
 }
@@ -42,11 +47,12 @@ async function runClient(load: Load, endsAt: number, latencies: number[]): Promi
   const socket = connect({ host: load.host, port: load.port, noDelay: true });
   const answers = readAnswers(socket);
   try {
-    while (performance.now() < endsAt) {
+    while (performance.now() < endsAt && load.signal?.aborted !== true) {
       const sentAt = performance.now();
       socket.write(load.next());
       await answers();
       latencies.push(performance.now() - sentAt);
+      if (load.thinkMs) await delay(load.thinkMs);
     }
   } finally {
     socket.destroy();

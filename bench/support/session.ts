@@ -9,7 +9,10 @@ export const POPULATION = 10_000;
 const POPULATION_NAMESPACE = "population";
 
 /** One run of the bench. Disposing it ends all its servers. */
-export function createSession({ steadyMinutes }: { readonly steadyMinutes: number }): Session & AsyncDisposable {
+export function createSession({
+  steadyMinutes,
+  purgeRows,
+}: Pick<Session, "steadyMinutes" | "purgeRows">): Session & AsyncDisposable {
   const stack = new AsyncDisposableStack();
   let shared: Promise<Arena> | undefined;
   let settled = false;
@@ -29,6 +32,7 @@ export function createSession({ steadyMinutes }: { readonly steadyMinutes: numbe
 
   return {
     steadyMinutes,
+    purgeRows,
     freshArena: startArena,
     waitingArena: sharedArena,
     async settledArena() {

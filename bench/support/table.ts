@@ -29,6 +29,8 @@ export interface Table {
 export interface Session {
   /** Minutes of the steady state. */
   readonly steadyMinutes: number;
+  /** Deleted rows that are purged. */
+  readonly purgeRows: number;
   /** An arena in which nothing exists yet but Keystead's definitions, for this table alone. */
   freshArena(): Promise<Arena>;
   /** The arena with 10,000 Connections that wait for a controller which was never started; at most the first caller gets it so. */

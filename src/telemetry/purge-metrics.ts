@@ -18,7 +18,7 @@ export function createPurgeMetrics(registry: MetricsRegistry): PurgeMetrics {
   const rows = counter("keystead_purged_rows_total", "Rows that this process removed for good, by kind.", ["kind"]);
   const upcoming = gauge(
     "keystead_purge_upcoming_rows",
-    "Soft-deleted rows that the next 7 days will purge, by kind, as of the last turn of the purger; at most 100000.",
+    "Soft-deleted rows whose retention ends within the next 7 days, by kind, counted at each turn; at most 50000.",
     ["kind"],
   );
   for (const kind of KINDS) rows.inc({ kind }, 0);

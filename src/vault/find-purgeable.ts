@@ -8,7 +8,7 @@ const PAGE = 1_000;
 const UPCOMING = "7 days";
 
 /** Rows counted of one kind at most: beyond, nobody needs the exact number, and counting a million takes a second. */
-const UPCOMING_LIMIT = 100_000;
+const UPCOMING_LIMIT = 50_000;
 
 /** What one look found among up to 1,000 environments. */
 export interface PurgeablePage {
@@ -52,7 +52,10 @@ export interface UpcomingPurges {
   readonly connections: number;
 }
 
-/** How many soft-deleted rows the next 7 days will purge, those that are due already among them; each kind up to 100,000. */
+/**
+ * How many soft-deleted rows the next 7 days will purge, without those that are due already; each kind up to 50,000. So it
+ * never reads what a purge has just left behind in the index.
+ */
 export async function countUpcomingPurges({ database }: Purges): Promise<UpcomingPurges> {
   const [counts] = await database.query<UpcomingPurges>(
     `select ${countUpcoming("e", "")} as environments,
@@ -67,7 +70,8 @@ function countUpcoming(row: string, join: string): string {
     select count(*)
       from (
         select from keystead.environments e ${join}
-         where ${row}.deleted_at <= ${retentionEnd("e")} + interval '${UPCOMING}'
+         where ${row}.deleted_at > ${retentionEnd("e")}
+           and ${row}.deleted_at <= ${retentionEnd("e")} + interval '${UPCOMING}'
          limit ${UPCOMING_LIMIT}
       ) as counted
   )`;

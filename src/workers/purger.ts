@@ -38,6 +38,7 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         locked: "skip",
         purged: (kind, rows) => metrics.purged(kind, rows),
       };
+      metrics.upcoming(await countUpcomingPurges(vault));
       let failure: KeysteadError | undefined;
       let after: string | undefined = FIRST_PAGE;
       while (after !== undefined && !signal.aborted) {
@@ -46,7 +47,6 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         after = page.next;
       }
       if (failure) throw failure;
-      if (!signal.aborted) metrics.upcoming(await countUpcomingPurges(vault));
     },
   };
 }
