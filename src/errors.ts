@@ -78,6 +78,7 @@ export const ERRORS = {
   restore_forbidden: { status: 403, retryable: false },
   restore_alive: { status: 409, retryable: false },
   restore_conflict: { status: 409, retryable: false },
+  data_key_replaced: { status: 503, retryable: true },
   data_key_exhausted: { status: 500, retryable: false },
 
   // api/: what a request is answered. Codes and statuses are those of Nango's contract.

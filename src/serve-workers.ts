@@ -1,11 +1,12 @@
 import type { Log } from "./telemetry/log.ts";
 import type { MetricsRegistry } from "./telemetry/prometheus.ts";
 import { createPurgeMetrics } from "./telemetry/purge-metrics.ts";
-import { createWrappingMetrics } from "./telemetry/rekeying-metrics.ts";
+import { createRekeyingMetrics, createWrappingMetrics } from "./telemetry/rekeying-metrics.ts";
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import type { Vault } from "./vault/context.ts";
 import { createKeyWrapper } from "./workers/key-wrapper.ts";
 import { createPurger } from "./workers/purger.ts";
+import { createRekeyer } from "./workers/rekeyer.ts";
 import { startWorker, type WorkerOptions } from "./workers/worker.ts";
 
 /** What makes a worker, without what all of them share. */
@@ -26,6 +27,7 @@ export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDis
   const workers: readonly Worker[] = [
     createPurger(vault, createPurgeMetrics(registry)),
     createKeyWrapper({ vault, log, metrics: createWrappingMetrics(registry) }),
+    createRekeyer({ vault, log, metrics: createRekeyingMetrics(registry) }),
   ];
   const metrics = createWorkerMetrics(
     registry,

@@ -8,6 +8,7 @@ import type { ReflectorMetrics } from "../kube/reflector-position.ts";
 import type { WorkQueueMetrics } from "../kube/work-queue.ts";
 import type { PurgeMetrics } from "../workers/purger.ts";
 import type { WrappingProgress } from "../vault/wrap-data-keys.ts";
+import type { RekeyingMetrics } from "../workers/rekeyer.ts";
 import type { WorkerMetrics } from "../workers/worker.ts";
 import { createApiMetrics } from "./api-metrics.ts";
 import { createControllerMetrics } from "./controller-metrics.ts";
@@ -16,7 +17,7 @@ import { createPurgeMetrics } from "./purge-metrics.ts";
 import { createQueueMetrics } from "./queue-metrics.ts";
 import { createSweepMetrics } from "./sweep-metrics.ts";
 import { createRegistry } from "./registry.ts";
-import { createWrappingMetrics } from "./rekeying-metrics.ts";
+import { createRekeyingMetrics, createWrappingMetrics } from "./rekeying-metrics.ts";
 import { createWatchMetrics } from "./watch-metrics.ts";
 import { createWorkerMetrics } from "./worker-metrics.ts";
 
@@ -30,6 +31,7 @@ function everything() {
   const kube = createKubeClientMetrics(registry, "10.96.0.1:443") satisfies KubeClientMetrics;
   const api = createApiMetrics(registry);
   createWrappingMetrics(registry) satisfies WrappingProgress;
+  createRekeyingMetrics(registry) satisfies RekeyingMetrics;
   const workers = createWorkerMetrics(registry, ["purger"]) satisfies WorkerMetrics;
   const purges = createPurgeMetrics(registry) satisfies PurgeMetrics;
   return { registry, controller, queues, watches, sweep, kube, api, workers, purges };

@@ -8,6 +8,8 @@ export type AuditAction =
   | "environment.created"
   | "environment.updated"
   | "environment.deleted"
+  | "environment.data-key-rotated"
+  | "environment.data-key-destroyed"
   | "environment.purged"
   | "environment.restored"
   | "environment.claimed"

@@ -21,33 +21,42 @@ export function grantFirstEncryptions(keySet: EnvironmentKeySet): void {
 
 /**
  * To be called before sealing `count` values under an environment's active key: counts them in the database, a block at
- * a time. Two callers at once may reserve a block each. Rejects with `data_key_exhausted` when the key has to be
- * replaced first, or with a `database_*` error.
+ * a time. Two callers at once may reserve a block each. False when the key is not the active one any more. Rejects with
+ * `data_key_exhausted` when the key has to be replaced first, or with a `database_*` error.
  */
 export async function reserveEncryptions(
   database: Queryable,
   environmentId: string,
   keySet: EnvironmentKeySet,
   count: number,
-): Promise<void> {
+): Promise<boolean> {
   const available = reservations.get(keySet) ?? 0;
   if (available >= count) {
     reservations.set(keySet, available - count);
-    return;
+    return true;
   }
   const block = Math.max(RESERVED_ENCRYPTIONS, count);
   const rows = await database.query(
     `update keystead.data_keys
         set encryption_count = encryption_count + $3
-      where environment_id = $1 and data_key_id = $2 and encryption_count + $3 <= ${MAXIMUM_ENCRYPTIONS}
+      where environment_id = $1 and data_key_id = $2 and state = 'active' and encryption_count + $3 <= ${MAXIMUM_ENCRYPTIONS}
       returning data_key_id`,
     [environmentId, keySet.activeKey.id, block],
   );
-  if (rows.length === 0) {
-    throw new KeysteadError(
-      "data_key_exhausted",
-      `data key ${keySet.activeKey.id} of environment ${environmentId} is gone or has made its ${MAXIMUM_ENCRYPTIONS} encryptions`,
-    );
-  }
+  if (rows.length === 0) return await checkReplaced(database, environmentId, keySet.activeKey.id);
   reservations.set(keySet, (reservations.get(keySet) ?? 0) + block - count);
+  return true;
+}
+
+/** False when the key was replaced; throws when it is at its end. */
+async function checkReplaced(database: Queryable, environmentId: string, dataKeyId: string): Promise<false> {
+  const active = await database.query(
+    "select from keystead.data_keys where environment_id = $1 and data_key_id = $2 and state = 'active'",
+    [environmentId, dataKeyId],
+  );
+  if (active.length === 0) return false;
+  throw new KeysteadError(
+    "data_key_exhausted",
+    `data key ${dataKeyId} of environment ${environmentId} has made its ${MAXIMUM_ENCRYPTIONS} encryptions`,
+  );
 }

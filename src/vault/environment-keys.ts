@@ -27,6 +27,8 @@ export interface EnvironmentKeys {
    * known yet: another process may have replaced the data key.
    */
   open(sealed: Buffer, place: SealedPlace): Promise<string>;
+  /** Has the keys of an environment loaded anew when they are needed next. */
+  forget(environmentId: string): void;
   /** Takes in the keys of an environment that this process has just created. */
   put(environmentId: string, keySet: EnvironmentKeySet): void;
 }
@@ -80,6 +82,7 @@ export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKey
       if (key) return openValue(key, sealed, place);
       throw new KeysteadError("sealed_value_invalid", `environment ${place.environmentId} has no data key ${keyId}`);
     },
+    forget: (environmentId) => void cache.delete(environmentId),
     put: (environmentId, keySet) => remember(environmentId, Promise.resolve(keySet)),
   };
 }

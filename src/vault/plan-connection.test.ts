@@ -126,6 +126,7 @@ function keysInMemory(): Seals {
     environmentKeys: {
       of: async () => keySet,
       open: () => expect.unreachable(),
+      forget: () => undefined,
       put: () => expect.unreachable(),
     },
   };

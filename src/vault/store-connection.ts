@@ -1,6 +1,7 @@
 import type { ConnectionState, DesiredConnection, StoredConnection } from "./connection.ts";
 import { insertConnections, updateConnections, type ConnectionRow } from "./connection-statements.ts";
 import type { ReigningVault } from "./context.ts";
+import { withCurrentDataKey } from "./current-data-key.ts";
 import { describeConnections } from "./describe-connections.ts";
 import { unwrapOutcome, type Outcome } from "./outcome.ts";
 import { planConnection } from "./plan-connection.ts";
@@ -28,18 +29,20 @@ export async function storeConnections(
   const environmentIds = new Set(items.map((item) => item.environmentId));
   // All at once, so that one query loads them; whose keys cannot be had finds out when it is planned.
   await Promise.allSettled([...environmentIds].map((environmentId) => vault.environmentKeys.of(environmentId)));
-  return storeRows<DesiredConnection, ConnectionState, ConnectionRow, StoredConnection>(
-    {
-      describe: (batch) =>
-        describeConnections(
-          vault,
-          batch.map((item) => item.owner.uid),
-        ),
-      plan: (desired, state) => planConnection(vault, desired, state),
-      insert: (rows) => insertConnections(vault, rows),
-      update: (rows) => updateConnections(vault, rows),
-      explain: (desired) => explainRefusedConnection(vault.database, desired),
-    },
-    items,
-  );
+  const store = () =>
+    storeRows<DesiredConnection, ConnectionState, ConnectionRow, StoredConnection>(
+      {
+        describe: (batch) =>
+          describeConnections(
+            vault,
+            batch.map((item) => item.owner.uid),
+          ),
+        plan: (desired, state) => planConnection(vault, desired, state),
+        insert: (rows) => insertConnections(vault, rows),
+        update: (rows) => updateConnections(vault, rows),
+        explain: (desired) => explainRefusedConnection(vault.database, desired),
+      },
+      items,
+    );
+  return withCurrentDataKey(store);
 }

@@ -2,6 +2,7 @@ import { KeysteadError } from "../errors.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import { createEnvironment } from "./create-environment.ts";
+import { withCurrentDataKey } from "./current-data-key.ts";
 import { describeEnvironments } from "./describe-environments.ts";
 import { changedEnvironmentParts, environmentDigestsOf, plainVariables } from "./environment.ts";
 import type { DesiredEnvironment, EnvironmentDigests, EnvironmentState, StoredEnvironment } from "./environment.ts";
@@ -19,7 +20,11 @@ const ATTEMPTS = 3;
  * Two processes that store one resource at once end with one row and one key. Rejects with `row_changed` (describe
  * again), `environment_gone`, `json_not_canonical` or a `database_*` error.
  */
-export async function storeEnvironment(vault: ReigningVault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
+export function storeEnvironment(vault: ReigningVault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
+  return withCurrentDataKey(() => storeOnce(vault, desired));
+}
+
+async function storeOnce(vault: ReigningVault, desired: DesiredEnvironment): Promise<StoredEnvironment> {
   const { owner, expectedRevision, variables } = desired;
   for (let attempt = 1; attempt <= ATTEMPTS; attempt += 1) {
     const state = (await describeEnvironments(vault, [owner.uid])).get(owner.uid);

@@ -1,4 +1,5 @@
 import type { ReigningVault } from "./context.ts";
+import { withCurrentDataKey } from "./current-data-key.ts";
 import { describeIntegrations } from "./describe-integrations.ts";
 import type { DesiredIntegration, IntegrationState, StoredIntegration } from "./integration.ts";
 import { insertIntegrations, updateIntegrations, type IntegrationRow } from "./integration-statements.ts";
@@ -24,18 +25,20 @@ export async function storeIntegrations(
 ): Promise<readonly Outcome<StoredIntegration>[]> {
   const environmentIds = new Set(items.map((item) => item.environmentId));
   await Promise.allSettled([...environmentIds].map((environmentId) => vault.environmentKeys.of(environmentId)));
-  return storeRows<DesiredIntegration, IntegrationState, IntegrationRow, StoredIntegration>(
-    {
-      describe: (batch) =>
-        describeIntegrations(
-          vault,
-          batch.map((item) => item.owner.uid),
-        ),
-      plan: (desired, state) => planIntegration(vault, desired, state),
-      insert: (rows) => insertIntegrations(vault, rows),
-      update: (rows) => updateIntegrations(vault, rows),
-      explain: (desired) => explainRefusedIntegration(vault.database, desired),
-    },
-    items,
-  );
+  const store = () =>
+    storeRows<DesiredIntegration, IntegrationState, IntegrationRow, StoredIntegration>(
+      {
+        describe: (batch) =>
+          describeIntegrations(
+            vault,
+            batch.map((item) => item.owner.uid),
+          ),
+        plan: (desired, state) => planIntegration(vault, desired, state),
+        insert: (rows) => insertIntegrations(vault, rows),
+        update: (rows) => updateIntegrations(vault, rows),
+        explain: (desired) => explainRefusedIntegration(vault.database, desired),
+      },
+      items,
+    );
+  return withCurrentDataKey(store);
 }

@@ -5,6 +5,7 @@ import type { Database } from "../db/database.ts";
 import { recordAuditReads } from "./audit-reads.ts";
 import { readConnectionRows } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
+import { forgettingReplacedKeys } from "./current-data-key.ts";
 import { createEnvironmentKeys } from "./environment-keys.ts";
 import { proveKey } from "./prove-key.ts";
 
@@ -24,13 +25,15 @@ export interface OpenVaultOptions {
  * Proves the key against the database before anything is served or reconciled, and makes the vault. Rejects with
  * `encryption_key_unknown`, whose message names the expected and the given fingerprints, or with a `database_*` error.
  */
-export async function openVault({ database, keys }: OpenVaultOptions): Promise<Vault> {
-  await proveKey(database, keys);
+export async function openVault({ database: plain, keys }: OpenVaultOptions): Promise<Vault> {
+  await proveKey(plain, keys);
+  const environmentKeys = createEnvironmentKeys(plain, keys);
+  const database = forgettingReplacedKeys(plain, environmentKeys);
   return {
     database,
     keys,
     ivs: createInitializationVectors(),
-    environmentKeys: createEnvironmentKeys(database, keys),
+    environmentKeys,
     connectionReads: createBatcher({
       maxSize: READ_BATCH,
       run: (reads) => readConnectionRows(database, reads),
