@@ -16,6 +16,7 @@ import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
 import { takeOver } from "./adopt.ts";
 import { claim } from "./claim.ts";
+import { dataKeyTokenOf, replaceDataKey } from "./data-key-rotation.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { deleteSecretsOf, keepSecret } from "./environment-secret.ts";
@@ -61,6 +62,7 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
         declaration: { variables: environment.spec.variables },
         sources,
         rotationToken: environment.metadata.annotations[ROTATE_SECRET_KEY],
+        dataKeyRotationToken: dataKeyTokenOf(environment),
         expectedRevision: state?.revision ?? 0,
       }),
       digestsOf: (row) => environmentDigestsOf(deps.vault, state?.id ?? "", row),
@@ -118,6 +120,8 @@ async function publish(
     deps.wakeDependents("Environment", keyOf(environment));
   const refused = await keepSecret(deps, environment, state, calls);
   if (refused) return refused;
+  const dataKey = await replaceDataKey(deps, environment, state);
+  if ("kind" in dataKey) return dataKey;
   return settled("The environment is stored and its keys are in its Secret.", {
     environmentId: state.id,
     publicKey: state.publicKey,
@@ -126,6 +130,7 @@ async function publish(
       issuedAt: instantOf(state.secretKeyIssuedAt),
       ...(state.lastHandledRotation !== undefined && { lastHandledRotation: state.lastHandledRotation }),
     },
+    ...(dataKey.handled !== undefined && { dataKey: { lastHandledRotation: dataKey.handled } }),
   });
 }
 

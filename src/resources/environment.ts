@@ -3,6 +3,7 @@ import { durationBetween } from "./duration.ts";
 import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
+import { MAX_TOKEN } from "./token.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
 
 /** Characters of a variable that is written out; 128 of them are half of what etcd stores in one object. */
@@ -106,6 +107,17 @@ export const environmentStatus = commonStatus.extend({
     })
     .optional()
     .describe("The secret key that is in the Secret."),
+  dataKey: z
+    .object({
+      lastHandledRotation: z
+        .string()
+        .max(MAX_TOKEN)
+        .describe(
+          "The last value of the annotation keystead.dev/rotate-data-key that counts as handled: everything written since is under the new key.",
+        ),
+    })
+    .optional()
+    .describe("The key that the values of the environment are encrypted with. Absent while nobody asked for another."),
 });
 
 /** See {@link resourceParser}. */

@@ -38,6 +38,7 @@ export const REASONS = {
   IntegrationKeyInUse: { ready: "False", beside: "Stalled" },
   InvalidSecretValue: { ready: "False", beside: "Stalled" },
   InvalidSpec: { ready: "False", beside: "Stalled" },
+  InvalidToken: { ready: "kept", beside: "Stalled" },
   PermissionDenied: { ready: "False", beside: "Stalled" },
   RestoreAlive: { ready: "False", beside: "Stalled" },
   RestoreConflict: { ready: "False", beside: "Stalled" },

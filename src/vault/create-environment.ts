@@ -38,6 +38,7 @@ export async function createEnvironment(
     secretKeyIssuedAt: issuedAt,
     // The token that is there at creation has nothing to rotate.
     lastHandledRotation: desired.rotationToken,
+    lastHandledDataKeyRotation: desired.dataKeyRotationToken,
     digests: made.digests,
     sources: desired.sources,
     handledRestore: undefined,
@@ -137,8 +138,9 @@ async function insertEnvironmentRow(
     `insert into keystead.environments (
        environment_id, name, owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
        digest_key_sealed, variables_sealed, variables_revision, public_key, retention_seconds,
-       declaration_digest, variables_digest, sources, last_handled_rotation
-     ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15)
+       declaration_digest, variables_digest, sources, last_handled_rotation,
+       last_handled_data_key_rotation
+     ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16)
      on conflict do nothing
      returning environment_id`,
     [
@@ -157,6 +159,7 @@ async function insertEnvironmentRow(
       made.digests.variables,
       JSON.stringify(desired.sources),
       desired.rotationToken ?? null,
+      desired.dataKeyRotationToken ?? null,
     ],
   );
   return rows.length > 0;

@@ -11,6 +11,7 @@ interface EnvironmentStateRow {
   readonly fingerprint: string;
   readonly issued_at: Date;
   readonly last_handled_rotation: string | null;
+  readonly last_handled_data_key_rotation: string | null;
   readonly declaration_digest: string;
   readonly variables_digest: string;
   readonly sources: SecretSource[];
@@ -27,7 +28,7 @@ export async function describeEnvironments(
 ): Promise<Map<string, EnvironmentState>> {
   const rows = await vault.database.query<EnvironmentStateRow>(
     `select e.owner_uid, e.environment_id, e.revision, e.public_key, e.retention_seconds, k.fingerprint, k.issued_at,
-            e.last_handled_rotation, e.declaration_digest, e.variables_digest, e.sources, e.handled_restore
+            e.last_handled_rotation, e.last_handled_data_key_rotation, e.declaration_digest, e.variables_digest, e.sources, e.handled_restore
        from keystead.environments e
        join keystead.secret_keys k
          on k.environment_id = e.environment_id and k.name = $2 and k.replaced_at is null
@@ -46,6 +47,7 @@ function environmentState(row: EnvironmentStateRow): EnvironmentState {
     secretKeyFingerprint: row.fingerprint,
     secretKeyIssuedAt: row.issued_at,
     lastHandledRotation: row.last_handled_rotation ?? undefined,
+    lastHandledDataKeyRotation: row.last_handled_data_key_rotation ?? undefined,
     digests: { declaration: row.declaration_digest, variables: row.variables_digest },
     sources: row.sources,
     handledRestore: row.handled_restore ?? undefined,

@@ -22,6 +22,8 @@ export interface DesiredEnvironment {
   readonly sources: readonly SecretSource[];
   /** Value of the rotation annotation. The one present at creation counts as handled; later ones are kept for the rotation. */
   readonly rotationToken?: string | undefined;
+  /** The same of the annotation for the data key. */
+  readonly dataKeyRotationToken?: string | undefined;
   readonly expectedRevision?: number;
   readonly fieldManager?: string | undefined;
 }
@@ -46,6 +48,7 @@ export interface EnvironmentState {
   readonly secretKeyFingerprint: string;
   readonly secretKeyIssuedAt: Date;
   readonly lastHandledRotation: string | undefined;
+  readonly lastHandledDataKeyRotation: string | undefined;
   readonly digests: { readonly declaration: string; readonly variables: string };
   readonly sources: readonly SecretSource[];
   /** `spec.restoreFrom` of the resource, if it was done. */

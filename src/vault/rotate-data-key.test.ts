@@ -202,8 +202,8 @@ test("writers, readers, three rekeyers and rotations at once: nothing is lost, a
 
 test("a value that does not open keeps the old key, is told once, and holds up nothing else", async () => {
   await using context = await createTestVault();
-  const { environmentId, keyDigest, desired, ...parents } = await storeExample(context.vault);
-  const broken = desiredConnection({ environmentId, integrationId: parents.integrationId }, { connectionId: "broken" });
+  const { environmentId, integrationId, keyDigest } = await storeExample(context.vault);
+  const broken = desiredConnection({ environmentId, integrationId }, { connectionId: "broken" });
   await storeConnection(context.vault, broken);
   await context.database.query(
     "update keystead.connections set config_sealed = set_byte(config_sealed, 50, get_byte(config_sealed, 50) # 1) where connection_id = 'broken'",
@@ -276,8 +276,9 @@ test("every column of the schema that holds sealed values is re-encrypted and gu
   expect(guarded.map(({ table }) => table)).toEqual(SEALED_TABLES.map(({ name }) => name).toSorted());
 });
 
-function rekeyerOf(vault: Vault, warned: (fields: object) => void = () => undefined) {
-  const nothing = (): void => undefined;
+const nothing = (): void => undefined;
+
+function rekeyerOf(vault: Vault, warned: (fields: object) => void = nothing) {
   return createRekeyer({
     vault,
     log: { info: nothing, warn: warned },

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { withClient } from "../../test/support/database.ts";
 import { apiKey, createTestVault, desiredConnection, idsOf } from "../../test/support/vault.ts";
 import { storeExample, type TestVault } from "../../test/support/vault.ts";
 import { readConnection } from "./read-connection.ts";
@@ -14,6 +15,11 @@ async function createScene() {
     desiredConnection(idsOf(first), { connectionId: "second", credentials: apiKey("token-of-second") }),
   );
   const elsewhere = await storeExample(context.vault);
+  // The triggers refuse some of what follows by themselves: an attacker who can switch them off gets no further.
+  await withClient(context.ownerUrl, async (owner) => {
+    for (const table of ["connections", "environments"])
+      await owner.query(`alter table keystead.${table} disable trigger user`);
+  });
   const read = (connectionId: string) =>
     readConnection(context.vault, { keyDigest: first.keyDigest, providerConfigKey: "github", connectionId });
   return {

@@ -8,10 +8,11 @@ alter table keystead.environments add column last_handled_data_key_rotation text
 -- When the last value under a retired key was taken from it. Nothing comes under it again: see below.
 alter table keystead.data_keys add column unused_since timestamptz;
 
--- Bytes 1 to 16 of a sealed value (src/crypto/sealed-value.ts). Of a long one only the first piece is fetched.
+-- Bytes 1 to 16 of a sealed value (src/crypto/sealed-value.ts), null of what is too short to be one. Of a long one only the
+-- first piece is fetched.
 create function keystead.data_key_of(sealed bytea) returns uuid
   language sql immutable strict parallel safe
-  return encode(substring(sealed from 2 for 16), 'hex')::uuid;
+  return case when octet_length(sealed) > 17 then encode(substring(sealed from 2 for 16), 'hex')::uuid end;
 
 -- No value comes under a data key that is not the active one, whatever the writing process still has in memory: so what
 -- was once re-encrypted stays so, and no value is ever left under a key that was destroyed. First the lock, then the look,
