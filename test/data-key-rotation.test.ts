@@ -44,7 +44,7 @@ test("bad case 15: a new token replaces the data key once, and everything is rea
     const { status } = await objects.get("environment/production");
     expect(status).toMatchObject({ dataKey: { lastHandledRotation: "2026-11" } });
   });
-  const [active] = (await dataKeys()).filter(({ state }) => state === "active");
+  const active = (await dataKeys()).find(({ state }) => state === "active");
   expect(active?.data_key_id).not.toBe(before?.data_key_id);
   expect(await application.credentials("acme", "stripe")).toMatchObject({ apiKey: token });
 

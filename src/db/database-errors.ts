@@ -21,7 +21,7 @@ const CODES_BY_SQLSTATE: Readonly<Record<string, ErrorCode>> = {
   "22": "database_value_refused", // a value no column can hold: U+0000 in a text, a number out of range
   "23514": "database_value_refused", // a check constraint
   KS001: "leadership_lost", // ours: hold_reign in 0001-credentials.sql
-  KS002: "data_key_replaced", // ours: hold_active_data_key in 0006-data-key-rotation.sql
+  KS002: "data_key_replaced", // ours: hold_active_data_key in 0007-data-key-rotation.sql
   "42501": "database_forbidden",
 };
 

@@ -10,17 +10,17 @@ import {
 } from "../../test/support/vault.ts";
 import type { TestVault } from "../../test/support/vault.ts";
 import { Secret } from "../crypto/secret.ts";
-import { createRekeyer } from "../workers/rekeyer.ts";
-import type { Vault } from "./context.ts";
-import { readConnection } from "./read-connection.ts";
-import { readEnvironmentSecretKey } from "./read-environment-secret-key.ts";
-import { reencryptEnvironment } from "./reencrypt-environment.ts";
-import { rotateDataKey } from "./rotate-data-key.ts";
-import { SEALED_TABLES } from "./sealed-tables.ts";
-import { softDeleteConnection } from "./soft-delete-connection.ts";
-import { storeConnection } from "./store-connection.ts";
-import { storeEnvironment } from "./store-environment.ts";
-import { storeIntegration } from "./store-integration.ts";
+import { createRekeyer } from "./rekeyer.ts";
+import type { Vault } from "../vault/context.ts";
+import { readConnection } from "../vault/read-connection.ts";
+import { readEnvironmentSecretKey } from "../vault/read-environment-secret-key.ts";
+import { reencryptEnvironment } from "../vault/reencrypt-environment.ts";
+import { rotateDataKey } from "../vault/rotate-data-key.ts";
+import { SEALED_TABLES } from "../vault/sealed-tables.ts";
+import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
+import { storeConnection } from "../vault/store-connection.ts";
+import { storeEnvironment } from "../vault/store-environment.ts";
+import { storeIntegration } from "../vault/store-integration.ts";
 
 const ACTOR = { kind: "system", name: "test" } as const;
 const ACME = { providerConfigKey: "github", connectionId: "acme" };
