@@ -67,3 +67,12 @@ export const httpUrl = z
 
 /** An address to listen on; whether this machine has it shows when the socket is opened. */
 export const listenAddress = z.string().max(255, "is longer than 255 characters").optional();
+
+/** Whole days, as `400d`. */
+export const retentionDays = (byDefault: number): z.ZodType<number> =>
+  z
+    .string()
+    .regex(/^[1-9]\d{0,4}d$/, "must be a number of days such as 400d")
+    .default(`${byDefault}d`)
+    .transform((text) => Number(text.slice(0, -1)))
+    .refine((days) => days <= 36_500, "is longer than 36500d");

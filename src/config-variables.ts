@@ -8,6 +8,7 @@ import {
   listenAddress,
   port,
   postgresUrl,
+  retentionDays,
   wholeNumber,
 } from "./config-values.ts";
 
@@ -172,6 +173,14 @@ export const VARIABLES = {
         reason: "Hosted databases often fix the names of roles.",
       },
     ),
+    auditRetentionDays: define("KEYSTEAD_AUDIT_RETENTION", retentionDays(400), {
+      meaning:
+        "How long audit events are kept before their day may be dropped; stored in the database by `keystead migrate`.",
+      range: "`1d` to `36500d`, whole days",
+      default: "`400d`",
+      reason:
+        "A year and a month, so that last year's audit can still be repeated. Running processes cannot change it: whoever takes one over cannot drop what it did.",
+    }),
   },
   api: {
     host: define("KEYSTEAD_API_HOST", listenAddress, {

@@ -40,6 +40,7 @@ const SECTIONS = {
   migration: (env: ProcessEnvironment) => ({
     ownerUrl: parse(env, VARIABLES.migration.ownerUrl),
     runtimeRole: parse(env, VARIABLES.migration.runtimeRole),
+    auditRetentionDays: parse(env, VARIABLES.migration.auditRetentionDays),
   }),
   /** `host` undefined means all addresses. */
   api: (env: ProcessEnvironment) => ({

@@ -4,6 +4,7 @@ import { createPurgeMetrics } from "./telemetry/purge-metrics.ts";
 import { createRekeyingMetrics, createWrappingMetrics } from "./telemetry/rekeying-metrics.ts";
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import type { Vault } from "./vault/context.ts";
+import { createAuditKeeper } from "./workers/audit-keeper.ts";
 import { createKeyWrapper } from "./workers/key-wrapper.ts";
 import { createPurger } from "./workers/purger.ts";
 import { createRekeyer } from "./workers/rekeyer.ts";
@@ -26,6 +27,7 @@ interface WorkersOptions {
 export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDisposable {
   const workers: readonly Worker[] = [
     createPurger(vault, createPurgeMetrics(registry)),
+    createAuditKeeper(vault),
     createKeyWrapper({ vault, log, metrics: createWrappingMetrics(registry) }),
     createRekeyer({ vault, log, metrics: createRekeyingMetrics(registry) }),
   ];

@@ -10,7 +10,7 @@ export async function rowWrites(ownerUrl: string): Promise<number> {
   try {
     const { rows } = await client.query<{ writes: string }>(
       `select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) as writes
-         from pg_stat_user_tables where schemaname = 'keystead' and relname not in ('reigns', 'key_encryption_keys')`,
+         from pg_stat_user_tables where schemaname = 'keystead' and relname not in ('reigns', 'key_encryption_keys', 'audit_links')`,
     );
     return Number(rows[0]?.writes);
   } finally {

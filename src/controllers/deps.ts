@@ -46,6 +46,6 @@ export interface ControllerDeps {
 
 /** The owner under which a resource's row is stored. */
 export function ownerOf(deps: Pick<ControllerDeps, "cluster" | "release">, metadata: ResourceMetadata): Owner {
-  const { namespace, name, uid } = metadata;
-  return { cluster: deps.cluster, release: deps.release, namespace, name, uid };
+  const { namespace, name, uid, fieldManager } = metadata;
+  return { cluster: deps.cluster, release: deps.release, namespace, name, uid, fieldManager };
 }

@@ -13,6 +13,8 @@ export interface MigrateOptions {
   readonly ownerUrl: Secret;
   /** The group role of the running processes. */
   readonly runtimeRole: string;
+  /** After how many days audit events may be dropped; what the database has by default. */
+  readonly auditRetentionDays?: number;
   /** The migrations to apply; those of the code by default. */
   readonly migrations?: readonly Migration[];
 }
@@ -54,6 +56,9 @@ export async function migrate(options: MigrateOptions): Promise<SchemaState> {
     // Every time, also when nothing was pending: that is how a database gets another running role.
     await owner.query(createRoleStatement(options.runtimeRole));
     await owner.query(grantStatements(options.runtimeRole));
+    if (options.auditRetentionDays !== undefined) {
+      await owner.query("update keystead.audit_settings set retention_days = $1", [options.auditRetentionDays]);
+    }
     await owner.query("commit");
     return { ...state, version: Math.max(state.version, state.codeVersion) };
   });

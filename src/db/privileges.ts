@@ -18,7 +18,15 @@ const PRIVILEGES: Readonly<Record<string, string>> = {
   integrations: "select, insert, update, delete",
   connections: "select, insert, update, delete",
   audit_events: "select, insert",
+  audit_settings: "select",
+  audit_links: "select, insert",
+  audit_checkpoints: "select, insert",
+  audit_keys: "select, insert",
+  audit_key_wrappings: "select, insert, delete",
 };
+
+/** What they may have done by the owner: functions that look at the facts themselves, and take no name and no age. */
+const FUNCTIONS: readonly string[] = ["prepare_audit_days()", "drop_audit_day(date)"];
 
 /** Postgres cuts longer names, and one that needs quoting is a trap in every shell and manifest. */
 const ROLE_NAME = /^[a-z_][a-z0-9_]{0,62}$/;
@@ -51,8 +59,9 @@ export function grantStatements(role: string): string {
   const tables = Object.entries(PRIVILEGES).map(
     ([table, privileges]) => `grant ${privileges} on keystead.${table} to ${role};`,
   );
+  const functions = FUNCTIONS.map((name) => `grant execute on function keystead.${name} to ${role};`);
   return `
     grant usage on schema keystead to ${role};
     revoke all on all tables in schema keystead from ${role};
-    ${tables.join("\n    ")}`;
+    ${[...tables, ...functions].join("\n    ")}`;
 }

@@ -4,10 +4,22 @@ import { Secret } from "../crypto/secret.ts";
 import { openDatabase, type Database } from "./database.ts";
 
 /** Hold nothing of an environment, or are how an environment is found in the first place. */
-const GLOBAL_TABLES = ["key_digests", "key_encryption_keys", "reigns", "schema_migrations", "stopped_sweeps"];
+const GLOBAL_TABLES = [
+  "audit_checkpoints",
+  "audit_key_wrappings",
+  "audit_keys",
+  "audit_links",
+  "audit_settings",
+  "key_digests",
+  "key_encryption_keys",
+  "reigns",
+  "schema_migrations",
+  "stopped_sweeps",
+];
 
 /** Serve questions that know a resource and no environment, or look for environments themselves. */
 const LED_BY_SOMETHING_ELSE = [
+  "audit_events_transaction",
   "connections_deleted_owner",
   "connections_owner",
   "environments_deleted",
@@ -119,6 +131,6 @@ async function indexes(): Promise<Index[]> {
        from pg_index i
        join pg_class c on c.oid = i.indexrelid
        join pg_class t on t.oid = i.indrelid
-      where t.relnamespace = 'keystead'::regnamespace`,
+      where t.relnamespace = 'keystead'::regnamespace and not t.relispartition`,
   );
 }

@@ -1,4 +1,4 @@
-/** The part of `metadata` that Keystead reads. `managedFields` is missing on purpose: it is never held. */
+/** The part of `metadata` that Keystead reads. `managedFields` is missing on purpose: it is never held, only looked at. */
 export interface ObjectMeta {
   readonly name: string;
   readonly namespace?: string;

@@ -1,20 +1,27 @@
 import { z } from "zod";
+import { fieldManagerOf } from "./field-manager.ts";
 
-/** What the controller uses of an object's metadata. Everything else, `managedFields` above all, is not kept in memory. */
-const resourceMetadata = z.object({
-  name: z.string().catch(""),
-  namespace: z.string().catch(""),
-  uid: z.string().catch(""),
-  resourceVersion: z.string().catch(""),
-  generation: z.int().catch(0),
-  deletionTimestamp: z.string().optional().catch(undefined),
-  finalizers: z.array(z.string()).catch([]),
-  labels: z.record(z.string(), z.string()).catch({}),
-  // Only our own: the copy of the manifest that kubectl keeps in an annotation would double the size of each object.
-  annotations: z.record(z.string(), z.string()).catch({}).transform(ownAnnotations),
-});
+/** What the controller uses of an object's metadata. Everything else, `managedFields` above all but for one name, is not kept in memory. */
+const resourceMetadata = z
+  .object({
+    name: z.string().catch(""),
+    namespace: z.string().catch(""),
+    uid: z.string().catch(""),
+    resourceVersion: z.string().catch(""),
+    generation: z.int().catch(0),
+    deletionTimestamp: z.string().optional().catch(undefined),
+    finalizers: z.array(z.string()).catch([]),
+    labels: z.record(z.string(), z.string()).catch({}),
+    // Only our own: the copy of the manifest that kubectl keeps in an annotation would double the size of each object.
+    annotations: z.record(z.string(), z.string()).catch({}).transform(ownAnnotations),
+    managedFields: z.unknown().optional(),
+  })
+  .transform(({ managedFields, ...metadata }) => {
+    const fieldManager = fieldManagerOf(managedFields);
+    return fieldManager === undefined ? metadata : { ...metadata, fieldManager };
+  });
 
-export type ResourceMetadata = Readonly<z.output<typeof resourceMetadata>>;
+export type ResourceMetadata = Readonly<z.output<typeof resourceMetadata>> & { readonly fieldManager?: string };
 
 /** Our annotations are requests (`keystead.dev/rotate-secret-key`), so their values are kept, whatever they are. */
 function ownAnnotations(all: Record<string, string>): Record<string, string> {

@@ -12,7 +12,6 @@ export interface AdoptionRequest {
   /** SHA-256 of the environment's current secret key. */
   readonly secretKeyDigest: Buffer;
   readonly owner: Owner;
-  readonly fieldManager?: string | undefined;
   /** The rotation annotation at that moment: it counts as handled, as at creation. */
   readonly rotationToken?: string | undefined;
 }
@@ -38,7 +37,7 @@ export async function adoptEnvironment(
   request: AdoptionRequest,
   batchSize = RELEASE_BATCH,
 ): Promise<void> {
-  const { environmentId, owner, fieldManager } = request;
+  const { environmentId, owner } = request;
   await vault.database.transaction(async (transaction) => {
     const former = await lockRow(transaction, request);
     if (!former) {
@@ -56,7 +55,7 @@ export async function adoptEnvironment(
     }
     await recordAuditEvent(transaction, {
       environmentId,
-      actor: { kind: "resource", owner, fieldManager },
+      actor: { kind: "resource", owner },
       action: "environment.adopted",
       targetId: environmentId,
       targetRevision: revision,

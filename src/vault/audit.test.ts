@@ -4,7 +4,7 @@ import { actorColumns, targetKindOf } from "./audit.ts";
 
 test("a resource is named by its uid alone, because its name may be a customer's", () => {
   const owner = newOwner("customer-name");
-  expect(actorColumns({ kind: "resource", owner, fieldManager: "argocd" })).toEqual([
+  expect(actorColumns({ kind: "resource", owner: { ...owner, fieldManager: "argocd" } })).toEqual([
     "resource",
     owner.uid,
     "argocd",

@@ -59,7 +59,7 @@ export function actorColumns(
 ): readonly [kind: string, actor: string, fieldManager: string | null, address: string | null] {
   switch (actor.kind) {
     case "resource":
-      return ["resource", actor.owner.uid, actor.fieldManager ?? null, null];
+      return ["resource", actor.owner.uid, actor.owner.fieldManager ?? null, null];
     case "key":
       return ["key", actor.fingerprint, null, actor.address ?? null];
     case "system":

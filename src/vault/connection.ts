@@ -47,8 +47,6 @@ export interface DesiredConnection {
   readonly sources: readonly SecretSource[];
   /** `spec.restoreFrom`, which was done before: it is kept with a row that is made anew, so that it is not done again. */
   readonly handledRestore?: string | undefined;
-  /** Who applied the resource last, for the audit event. */
-  readonly fieldManager?: string | undefined;
 }
 
 /** Digests of a desired connection, part by part. */

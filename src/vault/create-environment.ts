@@ -120,7 +120,7 @@ async function insertEnvironment(
   );
   await recordAuditEvent(transaction, {
     environmentId,
-    actor: { kind: "resource", owner: desired.owner, fieldManager: desired.fieldManager },
+    actor: { kind: "resource", owner: desired.owner },
     action: "environment.created",
     targetId: environmentId,
     targetRevision: 1,

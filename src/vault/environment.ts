@@ -25,7 +25,6 @@ export interface DesiredEnvironment {
   /** The same of the annotation for the data key. */
   readonly dataKeyRotationToken?: string | undefined;
   readonly expectedRevision?: number;
-  readonly fieldManager?: string | undefined;
 }
 
 /** A desired environment whose secret values are all there. */

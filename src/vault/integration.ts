@@ -27,7 +27,6 @@ export interface DesiredIntegration {
   readonly sources: readonly SecretSource[];
   /** As for a connection. */
   readonly handledRestore?: string | undefined;
-  readonly fieldManager?: string | undefined;
 }
 
 /** Digests of a desired integration, part by part. */

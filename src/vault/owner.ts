@@ -7,11 +7,13 @@ export interface Owner {
   readonly namespace: string;
   readonly name: string;
   readonly uid: string;
+  /** Who last changed what the resource declares, as `metadata.managedFields` names it; for audit events only. */
+  readonly fieldManager?: string | undefined;
 }
 
 /** Who did what an audit event records. */
 export type Actor =
-  | { readonly kind: "resource"; readonly owner: Owner; readonly fieldManager?: string | undefined }
+  | { readonly kind: "resource"; readonly owner: Owner }
   | { readonly kind: "key"; readonly fingerprint: string; readonly address?: string | undefined }
   | { readonly kind: "system"; readonly name: string };
 

@@ -67,7 +67,7 @@ async function integrationRow(
     rest_digest: stored.digests.rest,
     sources: JSON.stringify(desired.sources),
     handled_restore: stored.handledRestore ?? null,
-    field_manager: desired.fieldManager ?? null,
+    field_manager: desired.owner.fieldManager ?? null,
     revision: state?.revision ?? 0,
     replaces_client: changed.includes("client"),
     changed: changed.join(","),

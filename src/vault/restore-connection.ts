@@ -38,7 +38,7 @@ interface FoundRow extends RestorableRow {
  * `environment_gone`, `integration_gone` or a `database_*` error.
  */
 export async function restoreConnection(vault: ReigningVault, request: ConnectionRestore): Promise<RestoreVerdict> {
-  const { id, environmentId, owner, fieldManager } = request;
+  const { id, environmentId, owner } = request;
   return vault.database.transaction(async (transaction) => {
     // From outside to inside, as those who delete and purge: whoever adds a row waits, and then meets the restored one.
     await lockParents(transaction, request);
@@ -51,7 +51,6 @@ export async function restoreConnection(vault: ReigningVault, request: Connectio
       environmentId,
       id,
       owner,
-      fieldManager,
       handledRestore: id,
       deletionId: row?.deletion_id ?? null,
     });

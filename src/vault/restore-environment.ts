@@ -34,13 +34,13 @@ export async function restoreEnvironment(
   request: EnvironmentRestore,
   batchSize = RESTORE_BATCH,
 ): Promise<RestoreVerdict> {
-  const { id, owner, fieldManager } = request;
+  const { id, owner } = request;
   return vault.database.transaction(async (transaction) => {
     const row = await lockRow(transaction, id);
     const verdict = judgeRestore(row, request, undefined);
     if (verdict === "handled") return verdict;
     if (verdict === "restore") await refuseConflict(transaction, request);
-    const actor = { kind: "resource", owner, fieldManager } as const;
+    const actor = { kind: "resource", owner } as const;
     const revision = await takeEnvironment(transaction, request);
     if (row?.deletion_id && row.since !== null) {
       const { deletion_id: deletionId, since } = row;

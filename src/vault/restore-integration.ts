@@ -38,7 +38,7 @@ export async function restoreIntegration(
   request: IntegrationRestore,
   batchSize = RESTORE_BATCH,
 ): Promise<RestoreVerdict> {
-  const { id, environmentId, owner, fieldManager } = request;
+  const { id, environmentId, owner } = request;
   return vault.database.transaction(async (transaction) => {
     await lockParents(transaction, { environmentId });
     const row = (await lockRow(transaction, environmentId, id)) ?? (await findElsewhere(transaction, id));
@@ -50,13 +50,12 @@ export async function restoreIntegration(
       environmentId,
       id,
       owner,
-      fieldManager,
       handledRestore: id,
       deletionId,
     });
     if (deletionId && row?.deleted_at) {
       const { deleted_at: at } = row;
-      const actor = { kind: "resource", owner, fieldManager } as const;
+      const actor = { kind: "resource", owner } as const;
       const children = { environmentId, integrationId: id, deletionId, since: at, until: at, actor, batchSize };
       await restoreChildren(transaction, AUDITED_CONNECTION, children);
     }

@@ -27,8 +27,6 @@ export interface RestoreRequest {
   /** `spec.restoreFrom`. */
   readonly id: string;
   readonly owner: Owner;
-  /** Who applied the resource last, for the audit event. */
-  readonly fieldManager?: string | undefined;
 }
 
 /** What a row has that its resource must have as well; `undefined` where all is as it should be. */

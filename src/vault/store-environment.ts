@@ -109,7 +109,7 @@ async function writeChanges(
     if (changed.length > 0) {
       await recordAuditEvent(transaction, {
         environmentId,
-        actor: { kind: "resource", owner: desired.owner, fieldManager: desired.fieldManager },
+        actor: { kind: "resource", owner: desired.owner },
         action: "environment.updated",
         targetId: environmentId,
         targetRevision: revision,

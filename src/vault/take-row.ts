@@ -8,7 +8,6 @@ export interface TakenRow {
   readonly environmentId: string;
   readonly id: string;
   readonly owner: Owner;
-  readonly fieldManager?: string | undefined;
   /** `spec.restoreFrom`, when that is why. */
   readonly handledRestore?: string | undefined;
   /** The deletion that it comes back from. */
@@ -22,7 +21,7 @@ export interface TakenRow {
 export async function takeRow(
   transaction: Queryable,
   { kind, idColumn }: AuditedKind,
-  { environmentId, id, owner, fieldManager, handledRestore, deletionId }: TakenRow,
+  { environmentId, id, owner, handledRestore, deletionId }: TakenRow,
 ): Promise<void> {
   const [row] = await transaction.query<{ revision: number }>(
     `update keystead.${kind}s
@@ -35,7 +34,7 @@ export async function takeRow(
   );
   await recordAuditEvent(transaction, {
     environmentId,
-    actor: { kind: "resource", owner, fieldManager },
+    actor: { kind: "resource", owner },
     action: deletionId ? `${kind}.restored` : `${kind}.claimed`,
     targetId: id,
     targetRevision: row?.revision ?? 0,

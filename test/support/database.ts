@@ -34,7 +34,7 @@ export async function countRowWrites(ownerUrl: string): Promise<number> {
     });
     const counted = await client.query<{ writes: string }>(
       `select sum(n_tup_ins + n_tup_upd + n_tup_del) as writes from pg_stat_user_tables
-        where schemaname = 'keystead' and relname not in ('reigns', 'key_encryption_keys')`,
+        where schemaname = 'keystead' and relname not in ('reigns', 'key_encryption_keys', 'audit_links')`,
     );
     return Number(counted.rows[0]?.writes);
   });

@@ -52,7 +52,9 @@ export async function readTables(ownerUrl: string): Promise<Place[]> {
     const tables = await client.query<{ name: string }>(
       `select format('%I.%I', table_schema, table_name) as name
          from information_schema.tables
-        where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')`,
+        where table_type = 'BASE TABLE' and table_schema not in ('pg_catalog', 'information_schema')
+          -- What a partition holds its table holds as well.
+          and not (select relispartition from pg_class where oid = format('%I.%I', table_schema, table_name)::regclass)`,
     );
     const places: Place[] = [];
     for (const { name } of tables.rows) {

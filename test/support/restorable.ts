@@ -19,7 +19,6 @@ export function requestFor({ environmentId, integrationId, connectionId }: Desir
     integrationId,
     connectionId,
     owner: newOwner(connectionId),
-    fieldManager: "kubectl",
     keepsCredentials: false,
   };
 }

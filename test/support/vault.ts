@@ -77,7 +77,7 @@ export function newOwner(name = "acme"): Owner {
 
 /** The actor that a resource's controller is. */
 export function actorOf(owner: Owner): Actor {
-  return { kind: "resource", owner, fieldManager: "kubectl" };
+  return { kind: "resource", owner: { ...owner, fieldManager: "kubectl" } };
 }
 
 export function desiredEnvironment(changes: Partial<DesiredEnvironment> = {}): DesiredEnvironment {
@@ -87,7 +87,6 @@ export function desiredEnvironment(changes: Partial<DesiredEnvironment> = {}): D
     variables: [{ name: "REGION", value: new Secret("eu") }],
     declaration: { variables: [{ name: "REGION", value: "eu" }] },
     sources: [],
-    fieldManager: "kubectl",
     ...changes,
   };
 }
@@ -124,7 +123,6 @@ export function desiredConnection(
     config: { subdomain: "acme" },
     tags: { team: "sales" },
     sources: [{ name: "acme", uid: "b", resourceVersion: "1" }],
-    fieldManager: "kubectl",
     ...changes,
   };
 }
