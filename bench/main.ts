@@ -3,6 +3,8 @@ import { parseArgs } from "node:util";
 import { KUBERNETES_VERSION } from "../dev/control-plane/binaries.ts";
 import { asKeysteadError, KeysteadError } from "../src/errors.ts";
 import { catchUp } from "./catch-up.ts";
+import { dataKey } from "./data-key.ts";
+import { encryptionKey } from "./encryption-key.ts";
 import { memory } from "./memory.ts";
 import { newcomer } from "./newcomer.ts";
 import { purge } from "./purge.ts";
@@ -18,7 +20,18 @@ import { passed, type Findings, type Table } from "./support/table.ts";
 import { trickle } from "./trickle.ts";
 
 /** In this order: `newcomer` needs Connections that no controller has seen yet, and leaves them settled for those after it. */
-const TABLES: readonly Table[] = [catchUp, newcomer, restart, trickle, memory, read, purge, steady];
+const TABLES: readonly Table[] = [
+  catchUp,
+  newcomer,
+  restart,
+  trickle,
+  memory,
+  read,
+  purge,
+  dataKey,
+  encryptionKey,
+  steady,
+];
 
 try {
   process.exitCode = (await main(process.argv.slice(2))) ? 0 : 1;

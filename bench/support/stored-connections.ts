@@ -87,6 +87,26 @@ export async function fill({ url }: ArenaDatabase, connections: number): Promise
   return { encryptionKey, environmentId, integrationId, secretKey: secretKey.reveal(), names };
 }
 
+/** Stores so many environments with nothing in them; the encryption key. */
+export async function fillEnvironments({ url }: ArenaDatabase, environments: number): Promise<string> {
+  const encryptionKey = randomBytes(32).toString("base64");
+  await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
+  const opened = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
+  const reign = createReign(database, { ...MANAGER, holder: "bench" });
+  await reign.begin();
+  const vault = createReigningVault(opened, reign);
+  await inParallel(namesOf("environment", environments), STORES_IN_FLIGHT, async (name) => {
+    await storeEnvironment(vault, {
+      owner: ownerOf(name),
+      retentionSeconds: 3_600,
+      variables: [],
+      declaration: {},
+      sources: [],
+    });
+  });
+  return encryptionKey;
+}
+
 /** Starts the API, as emitted. */
 export async function startApi(children: ChildProcesses, { url }: ArenaDatabase, stored: Stored): Promise<Contender> {
   const [port = 0, metricsPort = 0] = await freePorts(2);

@@ -8,7 +8,7 @@ import { introduceKey } from "./prove-key.ts";
 /** What wrapping works with. */
 type Wrapper = Pick<Vault, "database" | "keys">;
 
-/** Data keys wrapped in one transaction: 500 keep it under 50 ms (bench/rekeying.ts), and a key is not held longer. */
+/** Data keys wrapped in one transaction: 500 keep it under 50 ms (bench/encryption-key.ts), and a key is not held longer. */
 const WRAP_BATCH = 500;
 
 /** Before the first of all pages. */
