@@ -11,6 +11,7 @@ import {
   isReady,
   listConnections,
   namesOf,
+  releaseConnections,
   removeConnections,
 } from "./support/population.ts";
 import { progress } from "./support/progress.ts";
@@ -103,12 +104,12 @@ async function oursOf(arena: Arena, namespace: string, objects: number) {
   const endedAt = await whenMetrics(controller, (metrics) => settledPasses(metrics) >= objects, POLL);
   const { now, peak } = controller.memory();
   progress(`  all Ready; the controller holds ${now.toFixed(0)} MB, at most ${peak.toFixed(0)} MB`);
-  await controller.child.stop();
   const connections = await listConnections(arena.admin, namespace);
   const ready = connections.filter((connection) => isReady(connection)).length;
   if (ready !== objects) throw new Error(`${ready} of ${objects} Connections are Ready`);
   const calls = await callsOfController(arena.auditLog, since);
-  await removeConnections(arena.admin, namespace);
+  await releaseConnections(arena.admin, namespace);
+  await controller.child.stop();
   return { seconds: (endedAt - controller.startedAt) / 1_000, calls };
 }
 

@@ -7,7 +7,7 @@ import {
   createNamespace,
   createParents,
   createSecret,
-  removeConnections,
+  releaseConnections,
 } from "./support/population.ts";
 import { progress } from "./support/progress.ts";
 import { watchReady } from "./support/ready-watch.ts";
@@ -66,7 +66,7 @@ async function measure({ admin, ...arena }: Arena): Promise<number[]> {
     await delay(PAUSE_MS);
   }
   await whenMetrics(controller, (metrics) => settledPasses(metrics) >= POPULATION + waits.length, POLL);
+  await releaseConnections(admin, NAMESPACE);
   await controller.child.stop();
-  await removeConnections(admin, NAMESPACE);
   return waits;
 }

@@ -11,6 +11,7 @@ import {
   createParents,
   createSecret,
   namesOf,
+  releaseConnections,
   removeConnections,
 } from "./support/population.ts";
 import { progress } from "./support/progress.ts";
@@ -86,8 +87,8 @@ async function measureOurs(arena: Arena, namespace: string): Promise<readonly nu
       return (await watch.whenReady(name)) - sentAt;
     }),
   );
+  await releaseConnections(admin, namespace);
   await controller.child.stop();
-  await removeConnections(admin, namespace);
   return waits.slice(WARM_UP);
 }
 

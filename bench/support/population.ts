@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { hasCode } from "../../src/errors.ts";
 import { CONNECTION, ENVIRONMENT, INTEGRATION } from "../../src/resources/kinds.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
@@ -9,6 +10,9 @@ import { inParallel } from "./measure.ts";
 
 /** Calls at one time, as many as the client has connections. */
 const IN_FLIGHT = 32;
+
+/** Between two looks at whether they are gone: a list of thousands is no small answer. */
+const RELEASE_POLL_MS = 500;
 
 /** Length of the token that each Secret holds, in characters: with its field the credential is about 1 KiB. */
 export const TOKEN_CHARACTERS = 1_000;
@@ -98,6 +102,18 @@ export async function removeConnections(client: KubeClient, namespace: string): 
     if (finalizers) await client.request({ method: "PATCH", path, contentType, body, discardAnswer: true });
     await client.request({ method: "DELETE", path, discardAnswer: true });
   });
+}
+
+/** Has a controller that runs let go of all Connections of a namespace: nothing is left that it would find orphaned. */
+export async function releaseConnections(client: KubeClient, namespace: string): Promise<void> {
+  await inParallel(await listConnections(client, namespace), IN_FLIGHT, async ({ metadata: { name } }) => {
+    await client.request({
+      method: "DELETE",
+      path: resourcePath(CONNECTION, { namespace, name }),
+      discardAnswer: true,
+    });
+  });
+  while ((await listConnections(client, namespace)).length > 0) await delay(RELEASE_POLL_MS);
 }
 
 /** Whether the status says Ready for the generation that the object has. */
