@@ -8,9 +8,9 @@ import type { EnvironmentState } from "../vault/environment.ts";
 import { findSuperseded } from "../vault/superseded-owners.ts";
 import { claim } from "./claim.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
-import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
 import { gone, type Outcome, stalled } from "./outcome.ts";
 import { withFinalizer } from "./revive.ts";
+import { rotationTokenOf } from "./rotation.ts";
 import { readSources } from "./sources.ts";
 
 /** An Environment, and what is stored for it after it took over what it is to take over. */
@@ -44,7 +44,7 @@ export async function takeOver(
     environmentId: adopt.environmentId,
     secretKeyDigest: tokenDigest(key.reveal()),
     owner: ownerOf(deps, environment.metadata),
-    rotationToken: environment.metadata.annotations[ROTATE_SECRET_KEY],
+    rotationToken: rotationTokenOf(environment),
   });
   const resource = withFinalizer(environment);
   return { kind: "own", resource, state: await deps.rows.environment(resource) };

@@ -20,6 +20,12 @@ export interface Store<R> {
   readonly get: (key: ObjectKey) => R | undefined;
 }
 
+/** A Secret that is known to be right. */
+export interface WrittenSecret extends SecretVersion {
+  /** Fingerprints of the keys that it holds. */
+  readonly holds: string;
+}
+
 /** What the reconcilers of all three kinds work with. */
 export interface ControllerDeps {
   readonly client: KubeClient;
@@ -35,8 +41,8 @@ export interface ControllerDeps {
   readonly release: string;
   /** Where applications reach the API: `KEYSTEAD_HOST` in the Secret of an Environment. */
   readonly serviceUrl: string;
-  /** Versions of the Secrets as they were last written, by uid of the Environment. */
-  readonly writtenSecrets: Map<string, SecretVersion>;
+  /** The Secrets as they were last written, by uid of the Environment. */
+  readonly writtenSecrets: Map<string, WrittenSecret>;
   /** uids of the resources that were released, until the watch shows that they are gone. */
   readonly released: Set<string>;
   readonly sweep: Sweep;

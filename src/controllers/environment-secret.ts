@@ -8,7 +8,7 @@ import { type Environment, secretNameOf } from "../resources/environment.ts";
 import type { ResourceMetadata } from "../resources/parse.ts";
 import type { Vault } from "../vault/context.ts";
 import type { EnvironmentState, StoredEnvironment } from "../vault/environment.ts";
-import { readEnvironmentSecretKey } from "../vault/read-environment-secret-key.ts";
+import { type EnvironmentSecretKeys, readEnvironmentSecretKeys } from "../vault/read-environment-secret-key.ts";
 import type { CallOptions, ControllerDeps } from "./deps.ts";
 import { ENVIRONMENT } from "../resources/kinds.ts";
 import type { Outcome } from "./outcome.ts";
@@ -95,10 +95,12 @@ export async function keepSecret(
   const name = secretNameOf(environment);
   const written = deps.writtenSecrets.get(uid);
   const shown = deps.secrets.version(objectKey(namespace, name));
-  if (written && written.uid === shown?.uid && written.resourceVersion === shown.resourceVersion) return undefined;
+  const holds = fingerprintsIn(state);
+  const isKnown = written && written.uid === shown?.uid && written.resourceVersion === shown.resourceVersion;
+  if (isKnown && written.holds === holds) return undefined;
 
   const existing = await findSecret(deps.client, namespace, name, calls);
-  const secretKey = "secretKey" in state ? state.secretKey : await currentKey(deps.vault, state, existing);
+  const keys = keysIn(existing, state) ?? (await keysOf(deps.vault, state));
   const result = await writeSecret(
     deps.client,
     {
@@ -114,7 +116,8 @@ export async function keepSecret(
       },
       labels: { "app.kubernetes.io/managed-by": "keystead", [OWNER_LABEL]: uid },
       data: {
-        KEYSTEAD_SECRET_KEY: secretKey.reveal(),
+        KEYSTEAD_SECRET_KEY: keys.current.reveal(),
+        ...(keys.previous && { KEYSTEAD_PREVIOUS_SECRET_KEY: keys.previous.reveal() }),
         KEYSTEAD_PUBLIC_KEY: state.publicKey,
         KEYSTEAD_HOST: deps.serviceUrl,
       },
@@ -127,20 +130,36 @@ export async function keepSecret(
   // move that had to wait by there having been none. A new Environment had no former name.
   const moved = existing === undefined || status.observedGeneration !== metadata.generation;
   if (moved && status.observedGeneration !== -1) await deleteSecretsOf(deps.client, metadata, name, calls);
-  deps.writtenSecrets.set(uid, result);
+  deps.writtenSecrets.set(uid, { ...result, holds });
   return undefined;
 }
 
+/** Which keys the Secret has to hold: what was written with others is not right any more, whatever its version. */
+function fingerprintsIn({ secretKeyFingerprint, previousKey }: EnvironmentState): string {
+  return [secretKeyFingerprint, previousKey?.fingerprint].join(" ");
+}
+
 /**
- * The environment's secret key: the one that the Secret holds, where its fingerprint is that of the key, else from the
- * database. This spares a query for each Environment at a restart. Should somebody forge 48 bits of a digest, all that he
- * has is a Secret with a key that opens nothing.
+ * The keys as the Secret holds them, where their fingerprints are those of the database. This spares a query for each
+ * Environment at a restart. Should somebody forge 48 bits of a digest, all that he has is a Secret with a key that opens
+ * nothing.
  */
-async function currentKey(vault: Vault, state: EnvironmentState, existing: KubeSecret | undefined): Promise<Secret> {
-  const held = Buffer.from(existing?.data?.["KEYSTEAD_SECRET_KEY"] ?? "", "base64").toString();
-  const isCurrent =
-    tokenKindOf(held) === "secret-key" && tokenFingerprint(tokenDigest(held)) === state.secretKeyFingerprint;
-  return isCurrent ? new Secret(held) : readEnvironmentSecretKey(vault, state.id);
+function keysIn(existing: KubeSecret | undefined, state: EnvironmentState): EnvironmentSecretKeys | undefined {
+  const current = keyIn(existing, "KEYSTEAD_SECRET_KEY", state.secretKeyFingerprint);
+  const previous = keyIn(existing, "KEYSTEAD_PREVIOUS_SECRET_KEY", state.previousKey?.fingerprint);
+  return current && (previous || !state.previousKey) ? { current, previous } : undefined;
+}
+
+function keyIn(existing: KubeSecret | undefined, member: string, fingerprint: string | undefined): Secret | undefined {
+  const held = Buffer.from(existing?.data?.[member] ?? "", "base64").toString();
+  const isRight = tokenKindOf(held) === "secret-key" && tokenFingerprint(tokenDigest(held)) === fingerprint;
+  return isRight ? new Secret(held) : undefined;
+}
+
+/** The keys from the database, or the one that was just read or made. */
+async function keysOf(vault: Vault, state: EnvironmentState | StoredEnvironment): Promise<EnvironmentSecretKeys> {
+  if ("secretKey" in state && !state.previousKey) return { current: state.secretKey, previous: undefined };
+  return readEnvironmentSecretKeys(vault, state.id);
 }
 
 /** Deletes the Secrets that were written for an Environment, but for the one named `except`. Absent ones are no error. */

@@ -10,6 +10,7 @@ import {
   isSettledEnvironment,
   type StoredEnvironment,
 } from "../vault/environment.ts";
+import { rotationSecondsOf } from "../resources/rotation.ts";
 import { restoreEnvironment } from "../vault/restore-environment.ts";
 import { CHILDREN_BATCH } from "../vault/soft-delete-children.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
@@ -22,10 +23,10 @@ import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { deleteSecretsOf, keepSecret } from "./environment-secret.ts";
 import { instantOf } from "./instant.ts";
 import { ENVIRONMENT } from "../resources/kinds.ts";
-import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
-import { gone, type Outcome, settled } from "./outcome.ts";
+import { gone, type Outcome, settled, type StatusFields } from "./outcome.ts";
 import { release } from "./release.ts";
 import { reviveRow } from "./revive.ts";
+import { dueInMs, keepKeysCurrent, refuseToken, rotationTokenOf, startGrace } from "./rotation.ts";
 import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
 
@@ -49,7 +50,8 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
   if (revived.kind !== "revived") return revived;
   const own = await takeOver(deps, revived.resource, revived.state, calls);
   if (own.kind !== "own") return own;
-  const { resource: environment, state } = own;
+  const { resource: environment } = own;
+  const state = await keepKeysCurrent(deps, environment, own.state);
   const decision = await decide(
     deps.secrets,
     environment,
@@ -58,10 +60,11 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
       row: (take, sources): DesiredEnvironment => ({
         owner: ownerOf(deps, environment.metadata),
         retentionSeconds: Math.ceil(parseDuration(environment.spec.retention) / 1_000),
+        rotationSeconds: rotationSecondsOf(environment.spec.rotation),
         variables: take ? variablesOf(environment, take) : "unchanged",
         declaration: { variables: environment.spec.variables },
         sources,
-        rotationToken: environment.metadata.annotations[ROTATE_SECRET_KEY],
+        rotationToken: rotationTokenOf(environment),
         dataKeyRotationToken: dataKeyTokenOf(environment),
         expectedRevision: state?.revision ?? 0,
       }),
@@ -77,9 +80,9 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
   return await publish(deps, environment, await storeEnvironment(deps.vault, decision.row), calls);
 }
 
-function revivalOf(deps: ControllerDeps, { metadata }: Environment) {
-  const owner = ownerOf(deps, metadata);
-  const rotationToken = metadata.annotations[ROTATE_SECRET_KEY];
+function revivalOf(deps: ControllerDeps, declared: Environment) {
+  const owner = ownerOf(deps, declared.metadata);
+  const rotationToken = rotationTokenOf(declared);
   return {
     kind: ENVIRONMENT,
     find: (resource: Environment) => deps.rows.environment(resource),
@@ -120,18 +123,31 @@ async function publish(
     deps.wakeDependents("Environment", keyOf(environment));
   const refused = await keepSecret(deps, environment, state, calls);
   if (refused) return refused;
+  const published = await startGrace(deps, environment, state);
   const dataKey = await replaceDataKey(deps, environment, state);
   if ("kind" in dataKey) return dataKey;
-  return settled("The environment is stored and its keys are in its Secret.", {
+  const unread = refuseToken(environment);
+  if (unread) return unread;
+  const fields = {
+    ...statusFieldsOf(published),
+    ...(dataKey.handled !== undefined && { dataKey: { lastHandledRotation: dataKey.handled } }),
+  };
+  return settled("The environment is stored and its keys are in its Secret.", fields, dueInMs(published));
+}
+
+function statusFieldsOf(state: EnvironmentState): StatusFields {
+  const { lastHandledRotation, nextRotation, previousKey } = state;
+  return {
     environmentId: state.id,
     publicKey: state.publicKey,
     secretKey: {
       fingerprint: state.secretKeyFingerprint,
       issuedAt: instantOf(state.secretKeyIssuedAt),
-      ...(state.lastHandledRotation !== undefined && { lastHandledRotation: state.lastHandledRotation }),
+      ...(lastHandledRotation !== undefined && { lastHandledRotation }),
+      ...(nextRotation && { nextRotationAt: instantOf(nextRotation.at) }),
+      ...(previousKey && { previousExpiresAt: instantOf(previousKey.end.at) }),
     },
-    ...(dataKey.handled !== undefined && { dataKey: { lastHandledRotation: dataKey.handled } }),
-  });
+  };
 }
 
 function variablesOf(environment: Environment, take: SecretTaker): EnvironmentVariable[] {

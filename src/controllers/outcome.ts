@@ -11,7 +11,13 @@ export type StatusFields = Readonly<Record<string, unknown>>;
  */
 export type Outcome =
   /** Stored and desired state agree. */
-  | { readonly kind: "settled"; readonly message: string; readonly fields: StatusFields }
+  | {
+      readonly kind: "settled";
+      readonly message: string;
+      readonly fields: StatusFields;
+      /** Milliseconds after which something is due by itself. */
+      readonly dueInMs?: number | undefined;
+    }
   /** `spec.suspend` is set: nothing was looked at or changed. */
   | { readonly kind: "suspended" }
   /** Something it refers to is not there yet; its appearance starts the next pass. */
@@ -29,7 +35,12 @@ export type Outcome =
   /** The resource is gone or released: there is no status left to write. */
   | { readonly kind: "gone" };
 
-export const settled = (message: string, fields: StatusFields): Outcome => ({ kind: "settled", message, fields });
+export const settled = (message: string, fields: StatusFields, dueInMs?: number): Outcome => ({
+  kind: "settled",
+  message,
+  fields,
+  ...(dueInMs !== undefined && { dueInMs }),
+});
 export const suspended = (): Outcome => ({ kind: "suspended" });
 export const waiting = (reason: Reason, message: string): Outcome => ({ kind: "waiting", reason, message });
 export const stalled = (reason: Reason, message: string): Outcome => ({ kind: "stalled", reason, message });

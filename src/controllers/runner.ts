@@ -53,6 +53,12 @@ const IN_USE: ReadonlySet<Reason> = new Set<Reason>([
   "RestoreAlive",
 ]);
 
+/** So that what is due is due when it is looked at, and not a rounding before. */
+const DUE_MARGIN_MS = 50;
+
+/** What is due is looked at again at least that often: the timers of a machine that sleeps stand still. */
+const LONGEST_WAIT_MS = 24 * 60 * 60_000;
+
 /** Failures in a row after which a retry is told in the status: about a second of back-off. */
 const FAILURES_UNTOLD = 6;
 
@@ -198,6 +204,9 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
 function requeueOf(outcome: Outcome): Requeue {
   switch (outcome.kind) {
     case "settled":
+      return outcome.dueInMs === undefined
+        ? { kind: "done" }
+        : { kind: "after", ms: Math.min(outcome.dueInMs + DUE_MARGIN_MS, LONGEST_WAIT_MS) };
     case "suspended":
     case "gone":
       return { kind: "done" };

@@ -48,7 +48,7 @@ function isUnit(unit: string | undefined): unit is keyof typeof MILLISECONDS {
 export function durationBetween(min: string, max: string): z.ZodString {
   const [least, most] = [parseDuration(min), parseDuration(max)];
   const rule: Rule<string> = {
-    cel: `self != "" && self.matches(${celString(PATTERN.source)}) && [${CEL_MILLISECONDS}].all(ms, ms >= ${least} && ms <= ${most})`,
+    cel: `self != "" && self.matches(${celString(PATTERN.source)}) && [${celMilliseconds("self")}].all(ms, ms >= ${least} && ms <= ${most})`,
     holds: (text) => {
       const milliseconds = measure(text);
       return milliseconds !== undefined && milliseconds >= least && milliseconds <= most;
@@ -58,11 +58,23 @@ export function durationBetween(min: string, max: string): z.ZodString {
   return withRules(z.string().max(MAX_LENGTH), rule);
 }
 
+/** CEL: whether a text is a duration at all, and what follows is true of it. A rule about two fields need not repeat theirs. */
+export function celIfDuration(text: string, holds: string): string {
+  return `(${text} == "" || !${text}.matches(${celString(PATTERN.source)}) || (${holds}))`;
+}
+
 /**
  * Milliseconds of what matches `PATTERN`, in CEL, which knows Go's units but no days. Adding durations instead of
  * integers would need a text made by concatenation, whose length the cost estimate takes to be unbounded.
  */
-const CEL_MILLISECONDS = [
-  `(self.contains("d") ? int(self.substring(0, self.indexOf("d"))) * ${MILLISECONDS.d} : 0)`,
-  '(self.endsWith("d") ? 0 : duration(self.substring(self.indexOf("d") + 1)).getMilliseconds())',
-].join(" + ");
+export function celMilliseconds(text: string): string {
+  return [
+    `(${text}.contains("d") ? int(${text}.substring(0, ${text}.indexOf("d"))) * ${MILLISECONDS.d} : 0)`,
+    `(${text}.endsWith("d") ? 0 : duration(${text}.substring(${text}.indexOf("d") + 1)).getMilliseconds())`,
+  ].join(" + ");
+}
+
+/** Milliseconds of a duration, or `undefined` for what is none: for rules about two fields. */
+export function millisecondsOf(text: string): number | undefined {
+  return measure(text);
+}

@@ -2,6 +2,7 @@ import { z } from "zod";
 import { durationBetween } from "./duration.ts";
 import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
 import { resourceParser } from "./parse.ts";
+import { rotation } from "./rotation.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 import { MAX_TOKEN } from "./token.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -35,6 +36,11 @@ const fields = z.object({
     .optional()
     .describe(
       "Name of the Secret that the controller writes and owns; <name of the Environment>-keystead if left out. It holds KEYSTEAD_SECRET_KEY, KEYSTEAD_PUBLIC_KEY and KEYSTEAD_HOST, made for envFrom. A Secret that exists and belongs to somebody else is never touched: the Environment is then Stalled with SecretNotOwned.",
+    ),
+  rotation: rotation
+    .optional()
+    .describe(
+      "How the secret key is replaced: by hand with a new value of the annotation keystead.dev/rotate-secret-key, and on a schedule.",
     ),
   // An hour is what a person needs to notice a wrong delete; ten years is longer than any backup that could bring the
   // rows back, and far from where milliseconds stop being exact.
@@ -100,10 +106,13 @@ export const environmentStatus = commonStatus.extend({
       issuedAt: instant("When the key was made."),
       lastHandledRotation: z
         .string()
-        // As long as an annotation can be: a token that nobody would write must not make the status unwritable.
-        .max(262_144)
+        .max(MAX_TOKEN)
         .optional()
         .describe("The last value of the annotation keystead.dev/rotate-secret-key that counts as handled."),
+      nextRotationAt: instant("When the key is rotated by itself, with spec.rotation.interval.").optional(),
+      previousExpiresAt: instant(
+        "When the key before stops working, while it still works. Until the Secret is written this is the latest possible instant.",
+      ).optional(),
     })
     .optional()
     .describe("The secret key that is in the Secret."),

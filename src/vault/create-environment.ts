@@ -9,8 +9,9 @@ import { insertFirstWrappings, wrapDataKey } from "./data-key-wrappings.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { grantFirstEncryptions, RESERVED_ENCRYPTIONS, reserveEncryptions } from "./encryption-budget.ts";
 import { firstEnvironmentDigests, plainVariables } from "./environment.ts";
-import type { CompleteEnvironment, StoredEnvironment } from "./environment.ts";
+import type { CompleteEnvironment, Deadline, StoredEnvironment } from "./environment.ts";
 import { digestKeyPlace, type EnvironmentKeySet } from "./environment-keys.ts";
+import { deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
 
 /** Digest key, variables and secret key. */
 const FIRST_ENCRYPTIONS = 3;
@@ -24,8 +25,8 @@ export async function createEnvironment(
   desired: CompleteEnvironment,
 ): Promise<StoredEnvironment | undefined> {
   const made = await makeEnvironment(vault, desired);
-  const issuedAt = await vault.database.transaction((transaction) => insertEnvironment(transaction, desired, made));
-  if (!issuedAt) return undefined;
+  const issued = await vault.database.transaction((transaction) => insertEnvironment(transaction, desired, made));
+  if (!issued) return undefined;
   // Not before the commit: keys of an environment that was never stored would seal values nobody can open.
   vault.environmentKeys.put(made.environmentId, made.keySet);
   return {
@@ -35,13 +36,15 @@ export async function createEnvironment(
     retentionSeconds: desired.retentionSeconds,
     secretKey: made.secretKey,
     secretKeyFingerprint: tokenFingerprint(made.secretKeyDigest),
-    secretKeyIssuedAt: issuedAt,
+    secretKeyIssuedAt: issued.at,
     // The token that is there at creation has nothing to rotate.
     lastHandledRotation: desired.rotationToken,
     lastHandledDataKeyRotation: desired.dataKeyRotationToken,
     digests: made.digests,
     sources: desired.sources,
     handledRestore: undefined,
+    nextRotation: issued.nextRotation,
+    previousKey: undefined,
     changed: true,
   };
 }
@@ -92,26 +95,31 @@ async function makeEnvironment(vault: ReigningVault, desired: CompleteEnvironmen
 
 type MadeEnvironment = Awaited<ReturnType<typeof makeEnvironment>>;
 
-/** The instant the secret key was issued, or `undefined` when the resource has an environment already. */
+interface Issued {
+  readonly at: Date;
+  readonly nextRotation: Deadline | undefined;
+}
+
+/** When the secret key was issued, or `undefined` when the resource has an environment already. */
 async function insertEnvironment(
   transaction: Queryable,
   desired: CompleteEnvironment,
   made: MadeEnvironment,
-): Promise<Date | undefined> {
+): Promise<Issued | undefined> {
   const { environmentId } = made;
   // First, because it decides the race: a second process waits here for the commit of the first, and then has no row.
-  if (!(await insertEnvironmentRow(transaction, desired, made))) return undefined;
+  const inserted = await insertEnvironmentRow(transaction, desired, made);
+  if (!inserted) return undefined;
   await transaction.query(
     `insert into keystead.data_keys (environment_id, data_key_id, state, encryption_count) values ($1, $2, 'active', $3)`,
     [environmentId, made.dataKeyId, RESERVED_ENCRYPTIONS],
   );
   // Under every configured key: while the operator changes keys, processes with the old and the new setting both read it.
   await insertFirstWrappings(transaction, made.wrappings);
-  const [secretKey] = await transaction.query<{ issued_at: Date }>(
+  await transaction.query(
     `insert into keystead.secret_keys (
        environment_id, secret_key_id, name, secret_key_sealed, secret_key_revision, fingerprint
-     ) values ($1, $2, $3, $4, 1, $5)
-     returning issued_at`,
+     ) values ($1, $2, $3, $4, 1, $5)`,
     [environmentId, made.secretKeyId, MAIN_SECRET_KEY, made.secretKeySealed, tokenFingerprint(made.secretKeyDigest)],
   );
   await transaction.query(
@@ -125,24 +133,36 @@ async function insertEnvironment(
     targetId: environmentId,
     targetRevision: 1,
   });
-  return secretKey?.issued_at;
+  return {
+    at: inserted.created_at,
+    nextRotation: deadlineOf(inserted.next_rotation_at, inserted.next_rotation_ms),
+  };
+}
+
+interface InsertedRow {
+  readonly created_at: Date;
+  readonly next_rotation_at: Date | null;
+  readonly next_rotation_ms: number | null;
 }
 
 async function insertEnvironmentRow(
   transaction: Queryable,
   desired: CompleteEnvironment,
   made: MadeEnvironment,
-): Promise<boolean> {
+): Promise<InsertedRow | undefined> {
   const { owner } = desired;
-  const rows = await transaction.query(
+  const [row] = await transaction.query<InsertedRow>(
     `insert into keystead.environments (
        environment_id, name, owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
        digest_key_sealed, variables_sealed, variables_revision, public_key, retention_seconds,
        declaration_digest, variables_digest, sources, last_handled_rotation,
-       last_handled_data_key_rotation
-     ) values ($1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16)
+       last_handled_data_key_rotation, rotation_seconds, next_rotation_at
+     ) values (
+       $1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16, $17::bigint,
+       ${nextRotation("now()", "$17::bigint")}
+     )
      on conflict do nothing
-     returning environment_id`,
+     returning created_at, next_rotation_at, ${millisecondsUntil("next_rotation_at")} as next_rotation_ms`,
     [
       made.environmentId,
       owner.name,
@@ -160,7 +180,8 @@ async function insertEnvironmentRow(
       JSON.stringify(desired.sources),
       desired.rotationToken ?? null,
       desired.dataKeyRotationToken ?? null,
+      desired.rotationSeconds ?? null,
     ],
   );
-  return rows.length > 0;
+  return row;
 }

@@ -20,6 +20,8 @@ export interface DesiredEnvironment {
   /** What the resource says about its variables and everything else that is stored, without secret values. */
   readonly declaration: unknown;
   readonly sources: readonly SecretSource[];
+  /** How long a secret key is used before it is rotated by itself; absent: it never is. */
+  readonly rotationSeconds?: number | undefined;
   /** Value of the rotation annotation. The one present at creation counts as handled; later ones are kept for the rotation. */
   readonly rotationToken?: string | undefined;
   /** The same of the annotation for the data key. */
@@ -37,6 +39,21 @@ export interface EnvironmentDigests {
   readonly variables: string | undefined;
 }
 
+/** An instant of the database's clock, and how far off it was when it was read: nobody has to compare two clocks. */
+export interface Deadline {
+  readonly at: Date;
+  /** Milliseconds, negative once it has passed. */
+  readonly inMs: number;
+}
+
+/** A secret key that was replaced and still opens its environment. */
+export interface PreviousKey {
+  readonly fingerprint: string;
+  readonly end: Deadline;
+  /** Whether its grace period waits for the Secret to be written: until then its end is the latest possible one. */
+  readonly isPending: boolean;
+}
+
 /** What the database knows about the environment of a resource, without any secret. */
 export interface EnvironmentState {
   /** `status.environmentId`. */
@@ -48,6 +65,10 @@ export interface EnvironmentState {
   readonly secretKeyIssuedAt: Date;
   readonly lastHandledRotation: string | undefined;
   readonly lastHandledDataKeyRotation: string | undefined;
+  /** When the key is rotated by itself, if it is. */
+  readonly nextRotation: Deadline | undefined;
+  /** The key before, while its grace period lasts or has just ended. */
+  readonly previousKey: PreviousKey | undefined;
   readonly digests: { readonly declaration: string; readonly variables: string };
   readonly sources: readonly SecretSource[];
   /** `spec.restoreFrom` of the resource, if it was done. */
@@ -64,29 +85,35 @@ export interface StoredEnvironment extends EnvironmentState {
 export async function environmentDigestsOf(
   vault: { readonly environmentKeys: EnvironmentKeys },
   environmentId: string,
-  desired: Pick<DesiredEnvironment, "variables" | "declaration" | "retentionSeconds">,
+  desired: Pick<DesiredEnvironment, "variables" | "declaration" | "retentionSeconds" | "rotationSeconds">,
 ): Promise<EnvironmentDigests> {
   const { digestKey } = await vault.environmentKeys.of(environmentId);
-  const { variables, declaration, retentionSeconds } = desired;
   return {
-    declaration: declarationDigest(digestKey, declaration, retentionSeconds),
-    variables: variables === "unchanged" ? undefined : variablesDigest(digestKey, variables),
+    declaration: declarationDigest(digestKey, desired),
+    variables: desired.variables === "unchanged" ? undefined : variablesDigest(digestKey, desired.variables),
   };
 }
 
 /** Digests of an environment that is about to be made: its key is at hand, and all its variables are. Pure. */
 export function firstEnvironmentDigests(
   digestKey: KeyObject,
-  { variables, declaration, retentionSeconds }: CompleteEnvironment,
+  desired: CompleteEnvironment,
 ): EnvironmentState["digests"] {
   return {
-    declaration: declarationDigest(digestKey, declaration, retentionSeconds),
-    variables: variablesDigest(digestKey, variables),
+    declaration: declarationDigest(digestKey, desired),
+    variables: variablesDigest(digestKey, desired.variables),
   };
 }
 
-function declarationDigest(digestKey: KeyObject, declaration: unknown, retentionSeconds: number): string {
-  return digestOf(digestKey, "environment.declaration", { declaration, retentionSeconds });
+function declarationDigest(
+  digestKey: KeyObject,
+  {
+    declaration,
+    retentionSeconds,
+    rotationSeconds,
+  }: Pick<DesiredEnvironment, "declaration" | "retentionSeconds" | "rotationSeconds">,
+): string {
+  return digestOf(digestKey, "environment.declaration", { declaration, retentionSeconds, rotationSeconds });
 }
 
 function variablesDigest(digestKey: KeyObject, variables: readonly EnvironmentVariable[]): string {

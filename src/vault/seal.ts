@@ -19,8 +19,13 @@ export type ReigningSeals = Seals & Pick<ReigningVault, "database" | "reign">;
  * `encryption_key_unknown`, `data_key_exhausted`, `data_key_replaced` (seal again) or a `database_*` error.
  */
 export async function sealJson(vault: Seals, place: SealedPlace, value: JsonValue): Promise<Buffer> {
+  return sealText(vault, place, JSON.stringify(value));
+}
+
+/** The same for a text that is no JSON. */
+export async function sealText(vault: Seals, place: SealedPlace, text: string): Promise<Buffer> {
   const { activeKey } = await keysForSealing(vault, place.environmentId, 1);
-  return sealValue(activeKey, JSON.stringify(value), place, vault.ivs);
+  return sealValue(activeKey, text, place, vault.ivs);
 }
 
 /**

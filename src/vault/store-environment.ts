@@ -3,11 +3,18 @@ import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import { createEnvironment } from "./create-environment.ts";
 import { withCurrentDataKey } from "./current-data-key.ts";
-import { describeEnvironments } from "./describe-environments.ts";
+import { describeEnvironments, MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { changedEnvironmentParts, environmentDigestsOf, plainVariables } from "./environment.ts";
-import type { DesiredEnvironment, EnvironmentDigests, EnvironmentState, StoredEnvironment } from "./environment.ts";
+import type {
+  Deadline,
+  DesiredEnvironment,
+  EnvironmentDigests,
+  EnvironmentState,
+  StoredEnvironment,
+} from "./environment.ts";
 import { sameSources } from "./owner.ts";
 import { readEnvironmentSecretKey } from "./read-environment-secret-key.ts";
+import { deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
 import { sealJson } from "./seal.ts";
 
 /** Without an expected revision the call may meet other writers: each time it loses, somebody else got on. */
@@ -41,6 +48,12 @@ async function storeOnce(vault: ReigningVault, desired: DesiredEnvironment): Pro
   throw new KeysteadError("row_changed", `the row of ${owner.namespace}/${owner.name} changed since it was read`);
 }
 
+/** Another interval counts from when the current key was made, so that it is a deadline for that one already. */
+const ISSUED_AT = `(
+  select k.issued_at from keystead.secret_keys k
+   where k.environment_id = $1 and k.name = $10 and k.replaced_at is null
+)`;
+
 /** `undefined` when another process changed or deleted the row meanwhile. */
 async function updateEnvironment(
   vault: ReigningVault,
@@ -51,26 +64,28 @@ async function updateEnvironment(
   const changed = changedEnvironmentParts(state.digests, digests);
   if (desired.variables === "unchanged" && changed.includes("declaration")) throw secretsNeeded(desired);
   const isSettled = changed.length === 0 && sameSources(state.sources, desired.sources);
-  if (!isSettled && !(await writeChanges(vault, desired, state, digests, changed))) return undefined;
+  const written = isSettled ? state : await writeChanges(vault, desired, state, digests, changed);
+  if (!written) return undefined;
   return {
     ...state,
     revision: state.revision + (changed.length > 0 ? 1 : 0),
     retentionSeconds: desired.retentionSeconds,
     digests: { ...digests, variables: digests.variables ?? state.digests.variables },
     sources: desired.sources,
+    nextRotation: written.nextRotation,
     secretKey: await readEnvironmentSecretKey(vault, state.id),
     changed: changed.length > 0,
   };
 }
 
-/** False when the row is not at its revision any more. */
+/** `undefined` when the row is not at its revision any more. */
 async function writeChanges(
   vault: ReigningVault,
   desired: DesiredEnvironment,
   state: EnvironmentState,
   digests: EnvironmentDigests,
   changed: readonly string[],
-): Promise<boolean> {
+): Promise<{ readonly nextRotation: Deadline | undefined } | undefined> {
   const { id: environmentId } = state;
   const revision = state.revision + (changed.length > 0 ? 1 : 0);
   const sealed =
@@ -82,7 +97,7 @@ async function writeChanges(
         )
       : null;
   return vault.database.transaction(async (transaction) => {
-    const rows = await transaction.query(
+    const [row] = await transaction.query<{ next_rotation_at: Date | null; next_rotation_ms: number | null }>(
       `update keystead.environments
           set variables_sealed = coalesce($3, variables_sealed),
               variables_revision = case when $3::bytea is null then variables_revision else $4 end,
@@ -90,10 +105,15 @@ async function writeChanges(
               declaration_digest = $6,
               variables_digest = coalesce($7, variables_digest),
               sources = $8,
+              rotation_seconds = $9::bigint,
+              next_rotation_at = case
+                when rotation_seconds is not distinct from $9 then next_rotation_at
+                else ${nextRotation(ISSUED_AT, "$9")}
+              end,
               revision = $4,
               updated_at = case when revision = $4 then updated_at else now() end
         where environment_id = $1 and revision = $2 and deleted_at is null
-        returning environment_id`,
+        returning next_rotation_at, ${millisecondsUntil("next_rotation_at")} as next_rotation_ms`,
       [
         environmentId,
         state.revision,
@@ -103,9 +123,11 @@ async function writeChanges(
         digests.declaration,
         digests.variables ?? null,
         JSON.stringify(desired.sources),
+        desired.rotationSeconds ?? null,
+        MAIN_SECRET_KEY,
       ],
     );
-    if (rows.length === 0) return false;
+    if (!row) return undefined;
     if (changed.length > 0) {
       await recordAuditEvent(transaction, {
         environmentId,
@@ -116,7 +138,7 @@ async function writeChanges(
         fields: changed,
       });
     }
-    return true;
+    return { nextRotation: deadlineOf(row.next_rotation_at, row.next_rotation_ms) };
   });
 }
 

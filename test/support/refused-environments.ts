@@ -50,9 +50,32 @@ const restores = (["Environment", "Integration", "Connection"] as const).flatMap
   })),
 );
 
+const rotations: readonly Refused[] = (
+  [
+    [{ interval: "90d" }, "an interval without a grace period", "must be at least 10m where interval is set"],
+    [{ interval: "90d", gracePeriod: "0s" }, "an interval with none", "must be at least 10m where interval is set"],
+    [{ interval: "90d", gracePeriod: "9m59s" }, "a second too little", "must be at least 10m where interval is set"],
+    [
+      { interval: "1h", gracePeriod: "31m" },
+      "a grace period that outlives the key",
+      "must be at most half of interval",
+    ],
+    [{ interval: "4d", gracePeriod: "2d1ms" }, "a millisecond too much", "must be at most half of interval"],
+    [{ gracePeriod: "soon" }, "no duration", "must be a duration from 0s to 366d"],
+    [{ interval: "59m", gracePeriod: "10m" }, "an interval under the least", "must be a duration from 1h to 3660d"],
+  ] as const
+).map(([rotation, why, says]) => ({
+  kind: "Environment",
+  why: `rotation ${JSON.stringify(rotation)}: ${why}`,
+  change: { rotation },
+  field: says.includes("from 1h") ? "spec.rotation.interval" : "spec.rotation.gracePeriod",
+  says,
+}));
+
 /** Environments that nobody should be able to store. */
 export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
   ...restores,
+  ...rotations,
   {
     kind: "Environment",
     why: "both a restore and an adoption: which of the two environments would it be?",
