@@ -1,6 +1,7 @@
 import { once } from "node:events";
 import { createServer, Socket } from "node:net";
 import { Client } from "pg";
+import { messageReader } from "./postgres-messages.ts";
 
 /** A pooler in transaction mode in front of a Postgres, as strict as any that users may have. */
 export interface TransactionPooler extends AsyncDisposable {
@@ -122,19 +123,6 @@ async function connectToServer(url: string): Promise<ServerConnection> {
   socket.removeAllListeners();
   socket.on("error", () => undefined);
   return { socket, borrower: undefined };
-}
-
-/** Cuts a stream into the protocol's messages: a type of one byte, then the length of the rest, itself included. */
-function messageReader(take: (message: Buffer, type: string) => void): (chunk: Buffer) => void {
-  let rest: Buffer = Buffer.alloc(0);
-  return (chunk) => {
-    rest = Buffer.concat([rest, chunk]);
-    while (rest.length >= 5 && rest.length > rest.readUInt32BE(1)) {
-      const end = 1 + rest.readUInt32BE(1);
-      take(rest.subarray(0, end), rest.toString("latin1", 0, 1));
-      rest = rest.subarray(end);
-    }
-  };
 }
 
 /** Names in a start-up message: length and protocol version, then name and value by turns, each ended by a zero. */
