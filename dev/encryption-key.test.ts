@@ -1,4 +1,4 @@
-import { statSync, writeFileSync } from "node:fs";
+import { mkdirSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { temporaryDirectory } from "../test/support/temporary-directory.ts";
@@ -19,4 +19,12 @@ test("a start that was killed while it wrote leaves no half key", () => {
   const path = join(folder.path, "key");
   writeFileSync(`${path}.new`, "AAAA");
   expect(Buffer.from(readOrMakeEncryptionKey(path), "base64")).toHaveLength(32);
+});
+
+test("a key that cannot be read is never replaced by another", () => {
+  using folder = temporaryDirectory();
+  const path = join(folder.path, "key");
+  mkdirSync(path);
+  expect(() => readOrMakeEncryptionKey(path)).toThrow(`the encryption key in ${path} cannot be read`);
+  expect(statSync(path).isDirectory()).toBe(true);
 });
