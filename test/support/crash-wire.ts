@@ -3,6 +3,7 @@ import { connect, createServer, type Server, type Socket } from "node:net";
 import type { ServerAddress } from "../../src/kube/server-address.ts";
 import { startApiServerProxy } from "./api-server-proxy.ts";
 import { messageReader } from "./postgres-messages.ts";
+import { tieSockets } from "./tie-sockets.ts";
 
 /** A moment between a process and its servers: before one message of it is delivered, or before it hears the answer. */
 export interface CrashPoint {
@@ -103,18 +104,7 @@ async function startPostgresWire(target: { host: string; port: number }, turnsti
   const sockets = new Set<Socket>();
   const server = createServer((client) => {
     const upstream = connect(target);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      // An error is followed by `close`, which ends the other side too.
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
+    tieSockets(sockets, client, upstream);
     forward(client, upstream, turnstile);
   });
   server.listen(0, "127.0.0.1");

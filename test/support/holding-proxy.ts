@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { tieSockets } from "./tie-sockets.ts";
 
 /** A way to a server on which a test can stop what a client sends, as a network does that delivers late. */
 export interface HoldingProxy extends AsyncDisposable {
@@ -35,18 +36,7 @@ export async function startHoldingProxy(target: { host: string; port: number }):
     const upstream = connect(target);
     client.on("data", (message: Buffer) => forward(client, upstream, message));
     upstream.pipe(client);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      // An error is followed by `close`, which ends the other side too.
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-    }
+    tieSockets(sockets, client, upstream);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");

@@ -1,5 +1,6 @@
 import { once } from "node:events";
 import { connect, createServer, type Socket } from "node:net";
+import { tieSockets } from "./tie-sockets.ts";
 
 /** A way to a server that a test can cut and mend, as a failing network or a restarting server looks from here. */
 export interface SeverableProxy extends AsyncDisposable {
@@ -34,19 +35,9 @@ export async function startSeverableProxy(target: { host: string; port: number }
       return;
     }
     const upstream = connect(target);
-    for (const [socket, other] of [
-      [client, upstream],
-      [upstream, client],
-    ] as const) {
-      sockets.add(socket);
-      // An error is followed by `close`, which ends the other side too.
-      socket.on("error", () => undefined);
-      socket.on("close", () => {
-        sockets.delete(socket);
-        other.destroy();
-      });
-      socket.pipe(other);
-    }
+    tieSockets(sockets, client, upstream);
+    client.pipe(upstream);
+    upstream.pipe(client);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
