@@ -1,5 +1,6 @@
 import { tokenDigest, tokenKindOf } from "../crypto/token.ts";
 import { KeysteadError } from "../errors.ts";
+import type { Forbidden } from "../vault/permission.ts";
 
 /** Anything longer than the scheme, a blank and a token of 55 characters cannot be one; a margin for odd blanks. */
 const MAX_HEADER = 200;
@@ -36,8 +37,14 @@ export function keyDigestOf(authorization: string | undefined): Buffer {
   return tokenDigest(token);
 }
 
-/** The error for a key that opens nothing. */
-export function unknownAccount(): KeysteadError {
+/** The error for a key that opens nothing, or not this. */
+export function refusedKey(result: { readonly kind: "unknown_key" } | Forbidden): KeysteadError {
+  return result.kind === "unknown_key"
+    ? unknownAccount()
+    : new KeysteadError("forbidden", `This key does not have the scope ${result.scope}, which the request needs.`);
+}
+
+function unknownAccount(): KeysteadError {
   return new KeysteadError(
     "unknown_account",
     "No environment has this secret key. It may have been rotated: read it from the Secret again.",

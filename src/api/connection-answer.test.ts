@@ -9,6 +9,7 @@ const at = new Date("2026-11-24T07:00:00.120Z");
 function connection(options: Partial<ConnectionRecord> & { json?: string } = {}): ConnectionRecord {
   const { json = '{"apiKey":"k"}', ...rest } = options;
   return {
+    mayReadCredentials: true,
     id: "01936000-0000-7000-8000-000000000000",
     numericId: 17,
     environmentId: "01936000-0000-7000-8000-000000000001",

@@ -25,7 +25,9 @@ export function connectionAnswer(connection: ConnectionRecord, options: { refres
     last_fetched_at: null,
   });
   const shown = options.refreshToken ? (json: string) => json : withoutRefreshTokens;
-  return `${head.slice(0, -1)},"connection_config":${shown(config)},"credentials":${shown(credentials)}}`;
+  // Whoever may not read credentials is not told that there are none either.
+  const last = connection.mayReadCredentials ? `,"credentials":${shown(credentials)}` : "";
+  return `${head.slice(0, -1)},"connection_config":${shown(config)}${last}}`;
 }
 
 /** The contract's simple connections, as JSON text. */

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { KeysteadError } from "../errors.ts";
 import { listConnections } from "../vault/list-connections.ts";
 import { readConnection } from "../vault/read-connection.ts";
-import { unknownAccount } from "./authentication.ts";
+import { refusedKey } from "./authentication.ts";
 import { connectionAnswer, connectionsAnswer } from "./connection-answer.ts";
 import { connectionId, flag, integrationKey, parsePath, parseQuery } from "./request-schemas.ts";
 import { serveRead, type RouteDeps } from "./route.ts";
@@ -63,10 +63,12 @@ export function serveConnections(app: FastifyInstance, deps: RouteDeps): void {
       ...caller,
       providerConfigKey: query.provider_config_key,
       connectionId: id,
+      needsCredentials: query.refresh_token || query.force_refresh || query.refresh_github_app_jwt_token,
     });
     switch (result.kind) {
       case "unknown_key":
-        throw unknownAccount();
+      case "forbidden":
+        throw refusedKey(result);
       case "unknown_integration":
         throw unknownIntegration(query.provider_config_key);
       case "not_found":
@@ -86,7 +88,7 @@ export function serveConnections(app: FastifyInstance, deps: RouteDeps): void {
       limit,
       offset: page * limit,
     });
-    if (result.kind === "unknown_key") throw unknownAccount();
+    if (result.kind === "unknown_key" || result.kind === "forbidden") throw refusedKey(result);
     return connectionsAnswer(result.connections);
   });
 }

@@ -3,7 +3,7 @@ import { z } from "zod";
 import { KeysteadError } from "../errors.ts";
 import { listIntegrations } from "../vault/list-integrations.ts";
 import { readIntegration } from "../vault/read-integration.ts";
-import { unknownAccount } from "./authentication.ts";
+import { refusedKey } from "./authentication.ts";
 import { integrationAnswer, integrationsAnswer, legacyIntegrationAnswer } from "./integration-answer.ts";
 import { flag, integrationKey, parsePath, parseQuery } from "./request-schemas.ts";
 import { serveRead, type RouteDeps, type Caller } from "./route.ts";
@@ -26,7 +26,7 @@ export function serveIntegrations(app: FastifyInstance, deps: RouteDeps): void {
   const one = async (params: unknown, caller: Caller, withClient: boolean) => {
     const { uniqueKey } = parsePath(path, params);
     const result = await readIntegration(deps.vault, { ...caller, uniqueKey, withClient });
-    if (result.kind === "unknown_key") throw unknownAccount();
+    if (result.kind === "unknown_key" || result.kind === "forbidden") throw refusedKey(result);
     if (result.kind === "not_found") {
       throw new KeysteadError("not_found", `The environment has no integration ${JSON.stringify(uniqueKey)}.`);
     }
@@ -36,7 +36,7 @@ export function serveIntegrations(app: FastifyInstance, deps: RouteDeps): void {
   serveRead(app, deps, ["/integrations"], async (request, caller) => {
     parseQuery(noQuery, request.query);
     const result = await listIntegrations(deps.vault, caller);
-    if (result.kind === "unknown_key") throw unknownAccount();
+    if (result.kind === "unknown_key" || result.kind === "forbidden") throw refusedKey(result);
     return integrationsAnswer(result.integrations);
   });
 

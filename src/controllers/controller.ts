@@ -53,7 +53,7 @@ export function startController(options: ControllerOptions): Controller {
   const { client, vault, log } = options;
   const references = createReferenceIndex();
   const rows = createRows(vault);
-  const writtenSecrets = new Map<string, WrittenSecret>();
+  const writtenSecrets = new Map<string, Map<string, WrittenSecret>>();
   const secretWatch = createSecretWatch({ ...options, references, wake });
   const begun = new Set<string>();
   const released = new Set<string>();

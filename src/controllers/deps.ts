@@ -41,8 +41,8 @@ export interface ControllerDeps {
   readonly release: string;
   /** Where applications reach the API: `KEYSTEAD_HOST` in the Secret of an Environment. */
   readonly serviceUrl: string;
-  /** The Secrets as they were last written, by uid of the Environment. */
-  readonly writtenSecrets: Map<string, WrittenSecret>;
+  /** The Secrets as they were last written, by uid of the Environment and name. */
+  readonly writtenSecrets: Map<string, Map<string, WrittenSecret>>;
   /** uids of the resources that were released, until the watch shows that they are gone. */
   readonly released: Set<string>;
   readonly sweep: Sweep;

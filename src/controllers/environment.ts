@@ -11,19 +11,22 @@ import {
   type StoredEnvironment,
 } from "../vault/environment.ts";
 import { rotationSecondsOf } from "../resources/rotation.ts";
+import { MAIN_SECRET_KEY } from "../vault/describe-environments.ts";
 import { restoreEnvironment } from "../vault/restore-environment.ts";
 import { CHILDREN_BATCH } from "../vault/soft-delete-children.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
 import { takeOver } from "./adopt.ts";
+import { keepApiKeys, refuseSharedSecret } from "./api-keys.ts";
 import { claim } from "./claim.ts";
 import { dataKeyTokenOf, replaceDataKey } from "./data-key-rotation.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
-import { deleteSecretsOf, keepSecret } from "./environment-secret.ts";
+import { keepSecrets } from "./environment-secret.ts";
 import { instantOf } from "./instant.ts";
 import { ENVIRONMENT } from "../resources/kinds.ts";
 import { gone, type Outcome, settled, type StatusFields } from "./outcome.ts";
+import { deleteSecretsOf } from "./owned-secrets.ts";
 import { release } from "./release.ts";
 import { reviveRow } from "./revive.ts";
 import { dueInMs, keepKeysCurrent, refuseToken, rotationTokenOf, startGrace } from "./rotation.ts";
@@ -46,6 +49,8 @@ export function environmentReconciler(deps: ControllerDeps): Reconciler<Environm
  * status last. A crash in between is repaired by the next pass, since the Secret is always written from the database.
  */
 async function reconcileEnvironment(deps: ControllerDeps, declared: Environment, calls: CallOptions): Promise<Outcome> {
+  const shared = refuseSharedSecret(declared);
+  if (shared) return shared;
   const revived = await reviveRow(deps.client, declared, revivalOf(deps, declared), calls);
   if (revived.kind !== "revived") return revived;
   const own = await takeOver(deps, revived.resource, revived.state, calls);
@@ -106,7 +111,7 @@ function releaseEnvironment(
       rows: "environment",
       softDelete: (vault, uid, actor) =>
         softDeleteEnvironment(vault, uid, actor, CHILDREN_BATCH, environment.metadata.deletionTimestamp),
-      cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, undefined, calls),
+      cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, new Set(), calls),
     },
     calls,
   );
@@ -116,12 +121,13 @@ function releaseEnvironment(
 async function publish(
   deps: ControllerDeps,
   environment: Environment,
-  state: EnvironmentState | StoredEnvironment,
+  stored: EnvironmentState | StoredEnvironment,
   calls: CallOptions,
 ): Promise<Outcome> {
-  if (deps.rows.learn(environment.metadata.uid, { id: state.id, environmentId: state.id }))
+  if (deps.rows.learn(environment.metadata.uid, { id: stored.id, environmentId: stored.id }))
     deps.wakeDependents("Environment", keyOf(environment));
-  const refused = await keepSecret(deps, environment, state, calls);
+  const state = await keepApiKeys(deps, environment, stored);
+  const refused = await keepSecrets(deps, environment, state, calls);
   if (refused) return refused;
   const published = await startGrace(deps, environment, state);
   const dataKey = await replaceDataKey(deps, environment, state);
@@ -136,7 +142,8 @@ async function publish(
 }
 
 function statusFieldsOf(state: EnvironmentState): StatusFields {
-  const { lastHandledRotation, nextRotation, previousKey } = state;
+  const { lastHandledRotation, nextRotation } = state;
+  const previousKey = state.replacedKeys.find(({ name }) => name === MAIN_SECRET_KEY);
   return {
     environmentId: state.id,
     publicKey: state.publicKey,

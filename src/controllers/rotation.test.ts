@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import type { EnvironmentState } from "../vault/environment.ts";
+import type { ApiKeyState } from "../vault/api-key.ts";
+import type { EnvironmentState, ReplacedKey } from "../vault/environment.ts";
 import { dueInMs, rotationCause } from "./rotation.ts";
 
 const STATE: EnvironmentState = {
@@ -12,18 +13,30 @@ const STATE: EnvironmentState = {
   lastHandledRotation: undefined,
   lastHandledDataKeyRotation: undefined,
   nextRotation: undefined,
-  previousKey: undefined,
+  replacedKeys: [],
+  apiKeys: [],
   digests: { declaration: "", variables: "" },
   sources: [],
   handledRestore: undefined,
 };
 
 const dueIn = (inMs: number): EnvironmentState["nextRotation"] => ({ at: new Date(0), inMs });
-const endingIn = (inMs: number): EnvironmentState["previousKey"] => ({
+const endingIn = (inMs: number): ReplacedKey => ({
+  name: "main",
   fingerprint: "ba9876543210",
   end: { at: new Date(0), inMs },
   isPending: false,
 });
+
+const KEY: ApiKeyState = {
+  name: "reporting",
+  scopes: ["connections:list"],
+  connectionSelector: undefined,
+  expiresAfterSeconds: undefined,
+  lastHandledRotation: undefined,
+  fingerprint: undefined,
+  end: undefined,
+};
 
 test.each([
   { why: "nothing is asked for", state: {}, token: undefined, cause: undefined },
@@ -46,7 +59,9 @@ test.each([
 test.each([
   { why: "nothing is due", state: {}, due: undefined },
   { why: "the schedule alone", state: { nextRotation: dueIn(7) }, due: 7 },
-  { why: "the end of the old key comes first", state: { nextRotation: dueIn(7), previousKey: endingIn(5) }, due: 5 },
+  { why: "the end of the old key comes first", state: { nextRotation: dueIn(7), replacedKeys: [endingIn(5)] }, due: 5 },
+  { why: "a named key ends", state: { apiKeys: [{ ...KEY, end: { at: new Date(0), inMs: 3 } }] }, due: 3 },
+  { why: "a named key that has no end, or has ended", state: { apiKeys: [KEY] }, due: undefined },
   { why: "something is late", state: { nextRotation: dueIn(-7) }, due: 0 },
 ])("when a key is looked at again: $why", ({ state, due }) => {
   expect(dueInMs({ ...STATE, ...state })).toBe(due);

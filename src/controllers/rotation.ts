@@ -1,30 +1,42 @@
 import { ENVIRONMENT } from "../resources/kinds.ts";
 import type { Environment } from "../resources/environment.ts";
 import { graceSecondsOf } from "../resources/rotation.ts";
-import { tokenOf } from "../resources/token.ts";
-import type { EnvironmentState } from "../vault/environment.ts";
-import { beginGrace, endReplacedKey } from "../vault/grace-period.ts";
+import { type Token, tokenOf } from "../resources/token.ts";
+import { MAIN_SECRET_KEY } from "../vault/describe-environments.ts";
+import type { Deadline, EnvironmentState } from "../vault/environment.ts";
+import { beginGrace, endSecretKey } from "../vault/grace-period.ts";
 import { rotateSecretKey, type SecretKeyRotation } from "../vault/rotate-secret-key.ts";
 import { type ControllerDeps, ownerOf } from "./deps.ts";
 import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
 import { type Notice, recordEvent } from "./notice.ts";
 import { type Outcome, stalled } from "./outcome.ts";
 
-/** The token that asks for a new secret key, if it is one. */
-export function rotationTokenOf({ metadata }: Pick<Environment, "metadata">): string | undefined {
-  const asked = tokenOf(metadata.annotations, ROTATE_SECRET_KEY);
+type Annotated = Pick<Environment, "metadata">;
+
+/** The token that asks for a new key, if it is one: of the environment itself, or of a named key. */
+export function rotationTokenOf(environment: Annotated, keyName = MAIN_SECRET_KEY): string | undefined {
+  const asked = askedOf(environment, keyName);
   return asked.kind === "token" ? asked.token : undefined;
 }
 
+function askedOf({ metadata }: Annotated, keyName: string): Token {
+  const annotation = keyName === MAIN_SECRET_KEY ? ROTATE_SECRET_KEY : `${ROTATE_SECRET_KEY}.${keyName}`;
+  return tokenOf(metadata.annotations, annotation);
+}
+
 /** The outcome for an annotation that asks for a rotation with something that is no token. */
-export function refuseToken({ metadata }: Pick<Environment, "metadata">): Outcome | undefined {
-  const asked = tokenOf(metadata.annotations, ROTATE_SECRET_KEY);
-  return asked.kind === "refused" ? stalled("InvalidToken", asked.message) : undefined;
+export function refuseToken(environment: Annotated & Pick<Environment, "spec">): Outcome | undefined {
+  const names = [MAIN_SECRET_KEY, ...(environment.spec.apiKeys ?? []).map(({ name }) => name)];
+  for (const name of names) {
+    const asked = askedOf(environment, name);
+    if (asked.kind === "refused") return stalled("InvalidToken", asked.message);
+  }
+  return undefined;
 }
 
 /** Why the key has to be rotated now, if it has to. A token that is new takes the place of a rotation that is due. Pure. */
 export function rotationCause(
-  state: EnvironmentState,
+  state: Pick<EnvironmentState, "lastHandledRotation" | "nextRotation">,
   token: string | undefined,
 ): SecretKeyRotation["cause"] | undefined {
   if (token !== undefined && token !== state.lastHandledRotation) return { kind: "token", token };
@@ -32,8 +44,8 @@ export function rotationCause(
 }
 
 /**
- * Rotates the secret key of an Environment where that is asked for or due, and removes a replaced one whose end has come.
- * Answers what is stored afterwards; who comes back after a crash finds out from it what is left to do.
+ * Rotates the keys of an Environment where that is asked for or due, and removes those whose end has come. Answers what is
+ * stored afterwards; who comes back after a crash finds out from it what is left to do.
  */
 export async function keepKeysCurrent(
   deps: ControllerDeps,
@@ -41,52 +53,96 @@ export async function keepKeysCurrent(
   state: EnvironmentState | undefined,
 ): Promise<EnvironmentState | undefined> {
   if (!state) return state;
-  const cause = rotationCause(state, rotationTokenOf(environment));
-  if (cause) {
+  let changes = 0;
+  for (const { name, cause } of dueRotations(environment, state)) {
     const graceSeconds = graceSecondsOf(environment.spec.rotation);
     const owner = ownerOf(deps, environment.metadata);
-    const rotated = await rotateSecretKey(deps.vault, { environmentId: state.id, owner, cause, graceSeconds });
-    if (rotated) recordEvent(deps.events, ENVIRONMENT, environment, noticeOfRotation(graceSeconds));
-    return deps.rows.environment(environment);
+    const rotated = await rotateSecretKey(deps.vault, { environmentId: state.id, name, owner, cause, graceSeconds });
+    if (rotated) recordEvent(deps.events, ENVIRONMENT, environment, noticeOfRotation(name, graceSeconds));
+    changes += 1;
   }
-  if (!state.previousKey || state.previousKey.end.inMs > 0) return state;
-  await endReplacedKey(deps.vault, replacedKeyOf(deps, environment, state, state.previousKey.fingerprint));
-  return { ...state, previousKey: undefined };
+  for (const { name, fingerprint, isReplaced } of endedKeys(state)) {
+    const ended = await endSecretKey(deps.vault, endingKey(deps, environment, state, name, fingerprint));
+    if (ended && !isReplaced) recordEvent(deps.events, ENVIRONMENT, environment, noticeOfExpiry(name));
+    changes += 1;
+  }
+  return changes === 0 ? state : deps.rows.environment(environment);
 }
 
-/** To be called once the Secret holds the current key: the grace period of the one before counts from here. */
+/** Named keys that are not stored yet are not here: what they carry when they are made counts as handled. */
+function dueRotations(environment: Environment, state: EnvironmentState) {
+  const declared = new Set(environment.spec.apiKeys?.map(({ name }) => name));
+  const named = state.apiKeys
+    .filter(({ name }) => declared.has(name))
+    .map(({ name, lastHandledRotation }) => ({ name, lastHandledRotation, nextRotation: undefined }));
+  return [{ ...state, name: MAIN_SECRET_KEY }, ...named].flatMap((key) => {
+    const cause = rotationCause(key, rotationTokenOf(environment, key.name));
+    return cause ? [{ name: key.name, cause }] : [];
+  });
+}
+
+/** Keys whose end has come: those that were replaced, and named ones that have expired. */
+function endedKeys(state: EnvironmentState) {
+  const replaced = state.replacedKeys.map((key) => ({ ...key, isReplaced: true }));
+  const named = state.apiKeys.flatMap(({ name, fingerprint, end }) =>
+    fingerprint !== undefined && end ? [{ name, fingerprint, end, isReplaced: false }] : [],
+  );
+  return [...replaced, ...named].filter(({ end }) => end.inMs <= 0);
+}
+
+/** To be called once the Secrets hold the current keys: the grace periods of those before count from here. */
 export async function startGrace<State extends EnvironmentState>(
   deps: ControllerDeps,
   environment: Environment,
   state: State,
 ): Promise<State> {
-  const { previousKey } = state;
-  if (!previousKey?.isPending) return state;
-  const end = await beginGrace(deps.vault, replacedKeyOf(deps, environment, state, previousKey.fingerprint));
-  return { ...state, previousKey: { ...previousKey, isPending: false, end: end ?? previousKey.end } };
+  if (!state.replacedKeys.some(({ isPending }) => isPending)) return state;
+  const begun = state.replacedKeys.map(async (key) => {
+    if (!key.isPending) return key;
+    const end = await beginGrace(deps.vault, endingKey(deps, environment, state, key.name, key.fingerprint));
+    return { ...key, isPending: false, end: end ?? key.end };
+  });
+  return { ...state, replacedKeys: await Promise.all(begun) };
 }
 
 /** Milliseconds after which something of the keys is due by itself. Pure. */
-export function dueInMs({ nextRotation, previousKey }: EnvironmentState): number | undefined {
-  const all = [nextRotation, previousKey?.end].filter((deadline) => deadline !== undefined);
+export function dueInMs({ nextRotation, replacedKeys, apiKeys }: EnvironmentState): number | undefined {
+  const ends = [...replacedKeys, ...apiKeys].map(({ end }) => end);
+  const all = [nextRotation, ...ends].filter((deadline): deadline is Deadline => deadline !== undefined);
   return all.length === 0 ? undefined : Math.max(0, Math.min(...all.map(({ inMs }) => inMs)));
 }
 
-function replacedKeyOf(deps: ControllerDeps, { metadata }: Environment, { id }: EnvironmentState, fingerprint: string) {
-  return { environmentId: id, fingerprint, owner: ownerOf(deps, metadata) };
+function endingKey(
+  deps: ControllerDeps,
+  { metadata }: Environment,
+  { id }: EnvironmentState,
+  name: string,
+  fingerprint: string,
+) {
+  return { environmentId: id, name, fingerprint, owner: ownerOf(deps, metadata) };
 }
 
-function noticeOfRotation(graceSeconds: number): Notice {
+function noticeOfRotation(name: string, graceSeconds: number): Notice {
+  const key = name === MAIN_SECRET_KEY ? "The secret key" : `The secret key ${name}`;
+  const until = name === MAIN_SECRET_KEY ? "until status.secretKey.previousExpiresAt" : "for the grace period";
   if (graceSeconds === 0) {
     return {
       type: "Warning",
       reason: "SecretKeyRotated",
-      note: "The secret key was rotated without a grace period: the old one opens nothing any more. Pods that read the Secret by envFrom keep the dead key until they are restarted.",
+      note: `${key} was rotated without a grace period: the old one opens nothing any more. Pods that read the Secret by envFrom keep the dead key until they are restarted.`,
     };
   }
   return {
     type: "Normal",
     reason: "SecretKeyRotated",
-    note: "The secret key was rotated. The old one works until status.secretKey.previousExpiresAt: restart by then the pods that read the Secret by envFrom.",
+    note: `${key} was rotated. The old one works ${until}: restart by then the pods that read the Secret by envFrom.`,
+  };
+}
+
+function noticeOfExpiry(name: string): Notice {
+  return {
+    type: "Warning",
+    reason: "SecretKeyExpired",
+    note: `The secret key ${name} has expired and opens nothing any more, and its Secret goes. A new value of the annotation ${ROTATE_SECRET_KEY}.${name} makes a new one.`,
   };
 }

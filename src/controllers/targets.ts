@@ -1,7 +1,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ObjectKey, objectKey } from "../kube/object.ts";
 import type { Connection } from "../resources/connection.ts";
-import { type Environment, secretNameOf } from "../resources/environment.ts";
+import { type Environment, writtenNamesOf } from "../resources/environment.ts";
 import type { Integration } from "../resources/integration.ts";
 import type { Parsed } from "../resources/parse.ts";
 import { secretNamesOf } from "../resources/secret-refs.ts";
@@ -33,7 +33,7 @@ export function targetsOf(parsed: Parsed<KeysteadResource> | undefined): readonl
     case "Environment":
       return [
         ...secrets,
-        named("Secret", secretNameOf(resource)),
+        ...writtenNamesOf(resource).map((name) => named("Secret", name)),
         ...(resource.spec.adopt ? [named("Secret", resource.spec.adopt.secretKeyRef.name)] : []),
       ];
     case "Integration":

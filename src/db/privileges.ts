@@ -15,6 +15,7 @@ const PRIVILEGES: Readonly<Record<string, string>> = {
   data_key_wrappings: "select, insert, delete",
   secret_keys: "select, insert, update, delete",
   key_digests: "select, insert, update, delete",
+  api_keys: "select, insert, update, delete",
   integrations: "select, insert, update, delete",
   connections: "select, insert, update, delete",
   audit_events: "select, insert",

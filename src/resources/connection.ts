@@ -1,6 +1,6 @@
 import { z } from "zod";
 import { CREDENTIALS_TYPE, type Credentials, credentials } from "./credentials.ts";
-import { deletionPolicy, freeForm, line, reference, restoreFrom, textMap } from "./field.ts";
+import { deletionPolicy, freeForm, line, reference, restoreFrom, tagMap } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { immutable, matches, withRules } from "./rule.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -17,17 +17,6 @@ const connectionId = withRules(
     holds: (id) => id !== "." && id !== "..",
     message: "must be neither . nor .., which mean something else in a URL",
   },
-);
-
-const tags = textMap(
-  64,
-  {
-    max: 64,
-    // Lower case because the API finds tags regardless of case.
-    pattern: /^[a-z][a-z0-9_./-]*$/,
-    allowed: "lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
-  },
-  line(255),
 );
 
 /** Nobody's address is checked by sending anything, so the pattern only keeps out what is plainly none. */
@@ -76,7 +65,7 @@ export const connectionSpec = withRules(
       "Free data of your application, metadata in the API. While it is declared here the API cannot change it. Not a place for secrets: it is not encrypted.",
     ).optional(),
     // Flat, short and bounded: they go into an index.
-    tags: tags
+    tags: tagMap
       .optional()
       .describe(
         "Short labels by which the API lists connections, such as {team: sales}, at most 64. Keys are at most 64 lower-case letters, digits, '_', '.', '/' and '-', values at most 255 characters.",

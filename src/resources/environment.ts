@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { apiKeys } from "./api-keys.ts";
 import { durationBetween } from "./duration.ts";
 import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
 import { resourceParser } from "./parse.ts";
@@ -49,6 +50,12 @@ const fields = z.object({
     .describe(
       "How long something deleted can be restored before it is erased for good, from 1h to 3660d, such as 31d, 36h or 1h30m. 31d if left out.",
     ),
+  apiKeys: apiKeys.optional().meta({
+    description:
+      "Further keys, at most 32, each with scopes and a Secret of its own. One that is removed from the list opens nothing at once, and its Secret is deleted.",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+  }),
   // A map by name, so that a server-side apply owns single variables: two teams can declare one each.
   variables: z
     .array(variable)
@@ -137,4 +144,9 @@ export type Environment = Extract<ReturnType<typeof parseEnvironment>, { ok: tru
 /** Name of the Secret that the controller writes for an Environment. */
 export function secretNameOf(environment: Environment): string {
   return environment.spec.secretName ?? `${environment.metadata.name}-keystead`;
+}
+
+/** Names of all Secrets that the controller writes for an Environment. */
+export function writtenNamesOf(environment: Environment): string[] {
+  return [secretNameOf(environment), ...(environment.spec.apiKeys ?? []).map(({ secretName }) => secretName)];
 }

@@ -210,3 +210,15 @@ export function endpointUrl(description: string) {
     ),
   ).describe(description);
 }
+
+/** Tags of connections, which is also what selects them. */
+export const tagMap = textMap(
+  64,
+  {
+    max: 64,
+    // Lower case because the API finds tags regardless of case.
+    pattern: /^[a-z][a-z0-9_./-]*$/,
+    allowed: "lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
+  },
+  line(255),
+);

@@ -15,6 +15,8 @@ export type AuditAction =
   | "environment.claimed"
   | "environment.adopted"
   | "environment.variables-read"
+  | "secret-key.created"
+  | "secret-key.updated"
   | "secret-key.rotated"
   | "secret-key.grace-began"
   | "secret-key.ended"
@@ -32,6 +34,7 @@ export type AuditAction =
   | "connection.orphaned"
   | "connection.restored"
   | "connection.claimed"
+  | "connection.read"
   | "connection.credentials-read";
 
 /** One row of `keystead.audit_events`. Ids and names of fields only: no value, nothing of an end user. */

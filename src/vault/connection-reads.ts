@@ -1,6 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import type { ConnectionSummaryRow } from "./connection-summary.ts";
+import { permits, selects } from "./permission.ts";
 
 /** One question for a connection. */
 export interface ConnectionRead {
@@ -23,16 +24,28 @@ export interface FoundConnectionRow extends ConnectionSummaryRow {
   readonly config_revision: number;
 }
 
+/** What the key is allowed. Without `may_read` the way ends at the environment, whatever is there. */
+export interface ReadPermissions {
+  readonly may_read: boolean;
+  /** Without it no credentials are in the row, and the event says that none were read. */
+  readonly may_read_credentials: boolean;
+}
+
 /** How far the way from key to connection went. */
-export type ConnectionReadRow =
-  | FoundConnectionRow
-  | { readonly integration_id: string; readonly connection_row_id: null }
-  | { readonly integration_id: null; readonly connection_row_id: null };
+export type ConnectionReadRow = ReadPermissions &
+  (
+    | FoundConnectionRow
+    | { readonly integration_id: string; readonly connection_row_id: null }
+    | { readonly integration_id: null; readonly connection_row_id: null }
+  );
 
 /**
  * Key, environment, integration and connection in one statement, so that nothing can be remembered beyond a revocation,
  * and in the same statement the record that they were read, so that nothing is read without one. Equal questions of one
  * moment share an audit event.
+ *
+ * What the key may do and which connections it was made for stand in the row that finds it, and are part of the look-up:
+ * a connection that it was not made for is not found.
  *
  * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
  * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
@@ -46,14 +59,17 @@ const READ_CONNECTIONS = statement(
        as a (position, digest, fingerprint, unique_key, connection_id, address, occurrences)
    ),
    found as (
-     select a.position, a.fingerprint, a.address, a.occurrences,
+     select a.position, a.fingerprint, a.address, a.occurrences, k.may_read, k.may_read_credentials,
             n.integration_id, n.unique_key, n.provider,
             e.environment_id, c.connection_row_id, c.numeric_id, c.connection_id, c.end_user, c.tags, c.metadata,
             c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
-            c.credentials_sealed, c.credentials_revision, c.config_sealed, c.config_revision, c.revision
+            case when k.may_read_credentials then c.credentials_sealed end as credentials_sealed,
+            c.credentials_revision, c.config_sealed, c.config_revision, c.revision
        from asked a
       cross join lateral (
-        select k.environment_id
+        select k.environment_id, k.connection_selector,
+               ${permits("k", "connections:read", "connections:read_credentials")} as may_read,
+               ${permits("k", "connections:read_credentials")} as may_read_credentials
           from keystead.key_digests k
          where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
          limit 1
@@ -68,6 +84,7 @@ const READ_CONNECTIONS = statement(
         select n.integration_id, n.unique_key, n.provider
           from keystead.integrations n
          where n.environment_id = e.environment_id and n.unique_key = a.unique_key and n.deleted_at is null
+           and k.may_read
          limit 1
       ) n on true
        left join lateral (
@@ -75,6 +92,7 @@ const READ_CONNECTIONS = statement(
           from keystead.connections c
          where c.environment_id = e.environment_id and c.integration_id = n.integration_id
            and c.connection_id = a.connection_id and c.deleted_at is null
+           and ${selects("k", "c")}
          limit 1
       ) c on true
    ),
@@ -82,12 +100,13 @@ const READ_CONNECTIONS = statement(
      insert into keystead.audit_events (
        environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
      )
-     select environment_id, 'key', fingerprint, address, 'connection.credentials-read', 'connection',
+     select environment_id, 'key', fingerprint, address,
+            case when may_read_credentials then 'connection.credentials-read' else 'connection.read' end, 'connection',
             connection_row_id, revision, occurrences
        from found
       where connection_row_id is not null
    )
-   select position, integration_id, unique_key, provider, environment_id, connection_row_id, numeric_id, connection_id,
+   select position, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id, connection_row_id, numeric_id, connection_id,
           end_user, tags, metadata, created_at, updated_at, credentials_type, credentials_expires_at,
           encode(credentials_sealed, 'base64') as credentials_sealed, credentials_revision,
           encode(config_sealed, 'base64') as config_sealed, config_revision

@@ -44,7 +44,8 @@ export async function createEnvironment(
     sources: desired.sources,
     handledRestore: undefined,
     nextRotation: issued.nextRotation,
-    previousKey: undefined,
+    replacedKeys: [],
+    apiKeys: [],
     changed: true,
   };
 }

@@ -1,5 +1,6 @@
 import type { Queryable } from "../db/session-pool.ts";
-import type { EnvironmentState, PreviousKey } from "./environment.ts";
+import type { ApiKeyState } from "./api-key.ts";
+import type { EnvironmentState, ReplacedKey } from "./environment.ts";
 import type { SecretSource } from "./owner.ts";
 import { deadlineOf, millisecondsUntil } from "./rotation-schedule.ts";
 
@@ -19,14 +20,51 @@ interface EnvironmentStateRow {
   readonly handled_restore: string | null;
   readonly next_rotation_at: Date | null;
   readonly next_rotation_ms: number | null;
-  readonly previous_fingerprint: string | null;
-  readonly previous_end_at: Date | null;
-  readonly previous_end_ms: number | null;
-  readonly previous_pending: boolean | null;
+  readonly replaced_keys: readonly JsonReplacedKey[];
+  readonly api_keys: readonly JsonApiKey[];
 }
+
+/** Instants are text in JSON. */
+interface JsonDeadline {
+  readonly at: string | null;
+  readonly inMs: number | null;
+}
+
+type JsonReplacedKey = Omit<ReplacedKey, "end"> & JsonDeadline;
+
+type JsonApiKey = JsonDeadline & {
+  readonly name: string;
+  readonly scopes: readonly string[];
+  readonly connectionSelector: Record<string, string> | null;
+  readonly expiresAfterSeconds: number | null;
+  readonly lastHandledRotation: string | null;
+  readonly fingerprint: string | null;
+};
 
 /** Name of the key every environment has; named keys of `spec.apiKeys` come beside it. */
 export const MAIN_SECRET_KEY = "main";
+
+const REPLACED_KEYS = `
+  select json_build_object(
+           'name', p.name, 'fingerprint', p.fingerprint, 'isPending', p.pending_grace_seconds is not null,
+           'at', d.expires_at, 'inMs', ${millisecondsUntil("d.expires_at")}
+         )
+    from keystead.secret_keys p
+    join keystead.key_digests d on d.environment_id = p.environment_id and d.secret_key_id = p.secret_key_id
+   where p.environment_id = e.environment_id and p.replaced_at is not null`;
+
+const API_KEYS = `
+  select json_build_object(
+           'name', a.name, 'scopes', a.scopes, 'connectionSelector', a.connection_selector,
+           'expiresAfterSeconds', a.expires_after_seconds, 'lastHandledRotation', a.last_handled_rotation,
+           'fingerprint', s.fingerprint, 'at', d.expires_at, 'inMs', ${millisecondsUntil("d.expires_at")}
+         )
+    from keystead.api_keys a
+    left join keystead.secret_keys s
+      on s.environment_id = a.environment_id and s.name = a.name and s.replaced_at is null
+    left join keystead.key_digests d on d.environment_id = s.environment_id and d.secret_key_id = s.secret_key_id
+   where a.environment_id = e.environment_id
+   order by a.name`;
 
 /** What is stored for these Environment resources, by uid, as `describeConnections` does. */
 export async function describeEnvironments(
@@ -38,18 +76,10 @@ export async function describeEnvironments(
             e.last_handled_rotation, e.last_handled_data_key_rotation, e.declaration_digest, e.variables_digest,
             e.sources, e.handled_restore,
             e.next_rotation_at, ${millisecondsUntil("e.next_rotation_at")} as next_rotation_ms,
-            p.fingerprint as previous_fingerprint, p.expires_at as previous_end_at,
-            ${millisecondsUntil("p.expires_at")} as previous_end_ms, p.pending as previous_pending
+            array(${REPLACED_KEYS}) as replaced_keys, array(${API_KEYS}) as api_keys
        from keystead.environments e
        join keystead.secret_keys k
          on k.environment_id = e.environment_id and k.name = $2 and k.replaced_at is null
-       left join lateral (
-         select p.fingerprint, d.expires_at, p.pending_grace_seconds is not null as pending
-           from keystead.secret_keys p
-           join keystead.key_digests d on d.environment_id = p.environment_id and d.secret_key_id = p.secret_key_id
-          where p.environment_id = e.environment_id and p.name = $2 and p.replaced_at is not null
-          limit 1
-       ) p on true
       where e.owner_uid = any($1::uuid[]) and e.deleted_at is null`,
     [uids, MAIN_SECRET_KEY],
   );
@@ -70,12 +100,22 @@ function environmentState(row: EnvironmentStateRow): EnvironmentState {
     sources: row.sources,
     handledRestore: row.handled_restore ?? undefined,
     nextRotation: deadlineOf(row.next_rotation_at, row.next_rotation_ms),
-    previousKey: previousKey(row),
+    replacedKeys: row.replaced_keys.map(({ at, inMs, ...key }) => ({
+      ...key,
+      end: { at: new Date(at ?? 0), inMs: inMs ?? 0 },
+    })),
+    apiKeys: row.api_keys.map(apiKeyState),
   };
 }
 
-function previousKey(row: EnvironmentStateRow): PreviousKey | undefined {
-  const end = deadlineOf(row.previous_end_at, row.previous_end_ms);
-  if (!end || row.previous_fingerprint === null) return undefined;
-  return { fingerprint: row.previous_fingerprint, end, isPending: row.previous_pending === true };
+function apiKeyState({ at, inMs, ...key }: JsonApiKey): ApiKeyState {
+  return {
+    name: key.name,
+    scopes: key.scopes,
+    connectionSelector: key.connectionSelector ?? undefined,
+    expiresAfterSeconds: key.expiresAfterSeconds ?? undefined,
+    lastHandledRotation: key.lastHandledRotation ?? undefined,
+    fingerprint: key.fingerprint ?? undefined,
+    end: deadlineOf(at === null ? null : new Date(at), inMs),
+  };
 }

@@ -1,6 +1,7 @@
 import type { KeyObject } from "node:crypto";
 import { digestOf } from "../crypto/digest.ts";
 import { Secret } from "../crypto/secret.ts";
+import type { ApiKeyState } from "./api-key.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 
@@ -47,7 +48,9 @@ export interface Deadline {
 }
 
 /** A secret key that was replaced and still opens its environment. */
-export interface PreviousKey {
+export interface ReplacedKey {
+  /** Of the key that replaced it: `MAIN_SECRET_KEY`, or that of a named one. */
+  readonly name: string;
   readonly fingerprint: string;
   readonly end: Deadline;
   /** Whether its grace period waits for the Secret to be written: until then its end is the latest possible one. */
@@ -67,8 +70,10 @@ export interface EnvironmentState {
   readonly lastHandledDataKeyRotation: string | undefined;
   /** When the key is rotated by itself, if it is. */
   readonly nextRotation: Deadline | undefined;
-  /** The key before, while its grace period lasts or has just ended. */
-  readonly previousKey: PreviousKey | undefined;
+  /** Keys that were replaced, of any name, while their grace period lasts or has just ended: one of each name at most. */
+  readonly replacedKeys: readonly ReplacedKey[];
+  /** The named keys, by name. */
+  readonly apiKeys: readonly ApiKeyState[];
   readonly digests: { readonly declaration: string; readonly variables: string };
   readonly sources: readonly SecretSource[];
   /** `spec.restoreFrom` of the resource, if it was done. */

@@ -5,10 +5,11 @@ import type { Deadline } from "./environment.ts";
 import type { Owner } from "./owner.ts";
 import { millisecondsUntil } from "./rotation-schedule.ts";
 
-/** Whose replaced key it is about. */
-export interface ReplacedKey {
+/** Which key it is about. */
+export interface EndingKey {
   readonly environmentId: string;
-  /** Of the key that was replaced: not of one that was replaced since. */
+  readonly name: string;
+  /** Of this key, and not of one that took its place since. */
   readonly fingerprint: string;
   readonly owner: Owner;
 }
@@ -18,7 +19,7 @@ export interface ReplacedKey {
  * only comes nearer, so a call that is repeated, or never made, gives nobody more time. Gives the end, or `undefined` when
  * another call was first.
  */
-export async function beginGrace(vault: ReigningVault, key: ReplacedKey): Promise<Deadline | undefined> {
+export async function beginGrace(vault: ReigningVault, key: EndingKey): Promise<Deadline | undefined> {
   return vault.database.transaction(async (transaction) => {
     const [ended] = await transaction.query<{ secret_key_id: string; at: Date; in_ms: number }>(
       `update keystead.key_digests d
@@ -39,13 +40,16 @@ export async function beginGrace(vault: ReigningVault, key: ReplacedKey): Promis
   });
 }
 
-/** Removes a replaced key with its sealed value, if its end has come by the database's clock. False otherwise. */
-export async function endReplacedKey(vault: ReigningVault, key: ReplacedKey): Promise<boolean> {
+/**
+ * Removes a key with its sealed value, if its end has come by the database's clock: one that was replaced, or a named one
+ * that has expired. False otherwise.
+ */
+export async function endSecretKey(vault: ReigningVault, key: EndingKey): Promise<boolean> {
   return vault.database.transaction(async (transaction) => {
     const [removed] = await transaction.query<{ secret_key_id: string }>(
       `delete from keystead.secret_keys k
         using keystead.key_digests d
-        where k.environment_id = $1 and k.fingerprint = $2 and k.replaced_at is not null
+        where k.environment_id = $1 and k.fingerprint = $2
           and d.environment_id = $1 and d.secret_key_id = k.secret_key_id and d.expires_at <= now()
        returning k.secret_key_id`,
       [key.environmentId, key.fingerprint],
@@ -57,10 +61,10 @@ export async function endReplacedKey(vault: ReigningVault, key: ReplacedKey): Pr
 
 function recordEnd(
   transaction: Queryable,
-  { environmentId, owner }: ReplacedKey,
+  { environmentId, name, owner }: EndingKey,
   action: AuditAction,
   targetId: string,
 ): Promise<void> {
   const actor = { kind: "resource", owner } as const;
-  return recordAuditEvent(transaction, { environmentId, actor, action, targetId, targetRevision: 1 });
+  return recordAuditEvent(transaction, { environmentId, actor, action, targetId, targetRevision: 1, fields: [name] });
 }

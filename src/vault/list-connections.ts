@@ -1,6 +1,7 @@
 import { statement } from "../db/statement.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
+import { forbidden, type Forbidden, permits, selects } from "./permission.ts";
 
 /** Whose connections, and which of them. Filters that are absent let everything pass; all of them must match. */
 export interface ListConnectionsOptions {
@@ -21,12 +22,13 @@ export interface ListConnectionsOptions {
 /** A key that opens nothing is not told apart from an expired or revoked one. */
 export type ListConnectionsResult =
   | { readonly kind: "unknown_key" }
+  | Forbidden
   | { readonly kind: "found"; readonly connections: readonly ConnectionSummary[] };
 
 /** One row without a connection says that the key is good and nothing matches. Reads the primary key backwards: newest first. */
 const LIST_CONNECTIONS = statement(
   "list_connections",
-  `select e.environment_id, c.*
+  `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
      left join lateral (
@@ -45,13 +47,15 @@ const LIST_CONNECTIONS = statement(
           and ($5::text is null or c.end_user->'organization'->>'id' = $5)
           and ($6::text[] is null or n.unique_key = any($6))
           and ($7::jsonb is null or c.tags @> $7)
+          and ${permits("k", "connections:list")}
+          and ${selects("k", "c")}
         order by c.connection_row_id desc
         limit $8 offset $9
      ) c on true
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
 );
 
-type ListedRow = ConnectionSummaryRow | { readonly connection_row_id: null };
+type ListedRow = { readonly permitted: boolean } & (ConnectionSummaryRow | { readonly connection_row_id: null });
 
 /** Connections of the key's environment, newest first, without anything secret. Rejects with a `database_*` error. */
 export async function listConnections(vault: Vault, options: ListConnectionsOptions): Promise<ListConnectionsResult> {
@@ -66,7 +70,9 @@ export async function listConnections(vault: Vault, options: ListConnectionsOpti
     options.limit,
     options.offset,
   ]);
-  if (rows.length === 0) return { kind: "unknown_key" };
+  const [first] = rows;
+  if (!first) return { kind: "unknown_key" };
+  if (!first.permitted) return forbidden("connections:list");
   const connections = rows.flatMap((row) => (row.connection_row_id === null ? [] : [connectionSummary(row)]));
   return { kind: "found", connections };
 }

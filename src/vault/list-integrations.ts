@@ -1,6 +1,7 @@
 import type { JsonObject } from "../crypto/canonical-json.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
+import { forbidden, type Forbidden, permits } from "./permission.ts";
 
 /** Everything about an integration but its client. */
 export interface IntegrationSummary {
@@ -19,6 +20,7 @@ export interface IntegrationSummary {
 /** As for connections. */
 export type ListIntegrationsResult =
   | { readonly kind: "unknown_key" }
+  | Forbidden
   | { readonly kind: "found"; readonly integrations: readonly IntegrationSummary[] };
 
 /** Columns of an integration, as every read of integrations selects them. */
@@ -36,25 +38,27 @@ export interface IntegrationSummaryRow {
 /** One row without an integration says that the key is good and there are none. Reads along `integrations_unique_key`. */
 const LIST_INTEGRATIONS = statement(
   "list_integrations",
-  `select e.environment_id, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
+  `select e.environment_id, ${permits("k", "integrations:list")} as permitted, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
           n.created_at, n.updated_at
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
-     left join keystead.integrations n on n.environment_id = e.environment_id and n.deleted_at is null
+     left join keystead.integrations n
+       on n.environment_id = e.environment_id and n.deleted_at is null and ${permits("k", "integrations:list")}
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
     order by n.unique_key`,
 );
+
+type ListedRow = { readonly permitted: boolean } & (IntegrationSummaryRow | { readonly integration_id: null });
 
 /** Integrations of the key's environment by name, without anything secret. Rejects with a `database_*` error. */
 export async function listIntegrations(
   vault: Vault,
   { keyDigest }: { readonly keyDigest: Buffer },
 ): Promise<ListIntegrationsResult> {
-  const rows = await vault.database.query<IntegrationSummaryRow | { readonly integration_id: null }>(
-    LIST_INTEGRATIONS.text,
-    [keyDigest],
-  );
-  if (rows.length === 0) return { kind: "unknown_key" };
+  const rows = await vault.database.query<ListedRow>(LIST_INTEGRATIONS.text, [keyDigest]);
+  const [first] = rows;
+  if (!first) return { kind: "unknown_key" };
+  if (!first.permitted) return forbidden("integrations:list");
   const integrations = rows.flatMap((row) => (row.integration_id === null ? [] : [integrationSummary(row)]));
   return { kind: "found", integrations };
 }

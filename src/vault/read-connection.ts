@@ -1,8 +1,9 @@
 import { Secret } from "../crypto/secret.ts";
 import { tokenFingerprint } from "../crypto/token.ts";
-import type { FoundConnectionRow } from "./connection-reads.ts";
+import type { FoundConnectionRow, ReadPermissions } from "./connection-reads.ts";
 import { connectionSummary, type ConnectionSummary } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
+import { forbidden, type Forbidden } from "./permission.ts";
 
 /** Who asks for what. */
 export interface ReadConnectionOptions {
@@ -10,6 +11,8 @@ export interface ReadConnectionOptions {
   readonly keyDigest: Buffer;
   readonly providerConfigKey: string;
   readonly connectionId: string;
+  /** Whether the answer makes no sense without credentials; otherwise a key that may not read them gets the rest. */
+  readonly needsCredentials?: boolean;
   /** Address of the caller, for the audit event. */
   readonly address?: string | undefined;
 }
@@ -18,13 +21,15 @@ export interface ReadConnectionOptions {
 export interface ConnectionRecord extends ConnectionSummary {
   /** JSON text of an object. */
   readonly config: Secret;
-  /** JSON text of the credentials in Nango's shape; absent while the connection has none. */
+  /** JSON text of the credentials in Nango's shape; absent while the connection has none, or the key may not read them. */
   readonly credentials: Secret | undefined;
+  readonly mayReadCredentials: boolean;
 }
 
-/** The API answers each kind differently: 401, 400, 404, 200. */
+/** The API answers each kind differently: 401, 403, 400, 404, 200. */
 export type ReadConnectionResult =
   | { readonly kind: "unknown_key" }
+  | Forbidden
   | { readonly kind: "unknown_integration" }
   | { readonly kind: "not_found" }
   | { readonly kind: "found"; readonly connection: ConnectionRecord };
@@ -40,12 +45,14 @@ export async function readConnection(vault: Vault, options: ReadConnectionOption
   const keyFingerprint = tokenFingerprint(keyDigest);
   const row = await vault.connectionReads({ keyDigest, keyFingerprint, providerConfigKey, connectionId, address });
   if (!row) return { kind: "unknown_key" };
+  if (!row.may_read) return forbidden("connections:read");
+  if (options.needsCredentials === true && !row.may_read_credentials) return forbidden("connections:read_credentials");
   if (row.integration_id === null) return { kind: "unknown_integration" };
   if (row.connection_row_id === null) return { kind: "not_found" };
   return { kind: "found", connection: await openConnection(vault, row) };
 }
 
-async function openConnection(vault: Vault, row: FoundConnectionRow): Promise<ConnectionRecord> {
+async function openConnection(vault: Vault, row: FoundConnectionRow & ReadPermissions): Promise<ConnectionRecord> {
   const place = { environmentId: row.environment_id, rowId: row.connection_row_id };
   const config = await vault.environmentKeys.open(Buffer.from(row.config_sealed, "base64"), {
     ...place,
@@ -64,5 +71,6 @@ async function openConnection(vault: Vault, row: FoundConnectionRow): Promise<Co
     ...connectionSummary(row),
     config: new Secret(config),
     credentials: credentials === undefined ? undefined : new Secret(credentials),
+    mayReadCredentials: row.may_read_credentials,
   };
 }

@@ -10,7 +10,7 @@ interface SecretKeyRow {
   readonly is_current: boolean;
 }
 
-/** What the Secret of an environment hands out. */
+/** What a Secret of an environment hands out. */
 export interface EnvironmentSecretKeys {
   readonly current: Secret;
   /** The key before, while it still opens the environment. */
@@ -18,10 +18,14 @@ export interface EnvironmentSecretKeys {
 }
 
 /**
- * The environment's current secret key, and the one before in its grace period, for the controller that keeps them in a
- * Kubernetes Secret. Rejects with `environment_gone`, `sealed_value_invalid` or a `database_*` error.
+ * The environment's current secret key of a name, and the one before in its grace period, for the controller that keeps them
+ * in a Kubernetes Secret. Rejects with `environment_gone`, `sealed_value_invalid` or a `database_*` error.
  */
-export async function readEnvironmentSecretKeys(vault: Vault, environmentId: string): Promise<EnvironmentSecretKeys> {
+export async function readSecretKeys(
+  vault: Vault,
+  environmentId: string,
+  name: string,
+): Promise<EnvironmentSecretKeys> {
   const rows = await vault.database.query<SecretKeyRow>(
     `select k.secret_key_id, k.secret_key_sealed, k.secret_key_revision, k.replaced_at is null as is_current
        from keystead.environments e
@@ -29,21 +33,24 @@ export async function readEnvironmentSecretKeys(vault: Vault, environmentId: str
        join keystead.key_digests d on d.environment_id = k.environment_id and d.secret_key_id = k.secret_key_id
       where e.environment_id = $1 and e.deleted_at is null
         and (k.replaced_at is null or d.expires_at > now())`,
-    [environmentId, MAIN_SECRET_KEY],
+    [environmentId, name],
   );
   const current = rows.find((row) => row.is_current);
   const previous = rows.find((row) => !row.is_current);
   if (!current)
-    throw new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`);
+    throw new KeysteadError(
+      "environment_gone",
+      `environment ${environmentId} does not exist, was deleted, or has no key ${name}`,
+    );
   return {
     current: await openKey(vault, environmentId, current),
     previous: previous && (await openKey(vault, environmentId, previous)),
   };
 }
 
-/** The current key alone. */
+/** The current key of the environment itself. */
 export async function readEnvironmentSecretKey(vault: Vault, environmentId: string): Promise<Secret> {
-  return (await readEnvironmentSecretKeys(vault, environmentId)).current;
+  return (await readSecretKeys(vault, environmentId, MAIN_SECRET_KEY)).current;
 }
 
 async function openKey(vault: Vault, environmentId: string, row: SecretKeyRow): Promise<Secret> {

@@ -1,6 +1,7 @@
 import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
+import { forbidden, type Forbidden, permits } from "./permission.ts";
 import { variablesOf, type EnvironmentVariable } from "./environment.ts";
 
 /** Who asks. */
@@ -14,11 +15,13 @@ export interface ReadEnvironmentVariablesOptions {
 /** There is nothing between "wrong key" and "here they are": an environment always has a list. */
 export type ReadEnvironmentVariablesResult =
   | { readonly kind: "unknown_key" }
+  | Forbidden
   | { readonly kind: "found"; readonly variables: readonly EnvironmentVariable[] };
 
 const READ_VARIABLES = statement(
   "read_variables",
-  `select e.environment_id, e.variables_sealed, e.variables_revision, e.revision
+  `select e.environment_id, ${permits("k", "variables:read")} as permitted, e.variables_sealed, e.variables_revision,
+          e.revision
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
@@ -26,6 +29,7 @@ const READ_VARIABLES = statement(
 
 interface VariablesRow {
   readonly environment_id: string;
+  readonly permitted: boolean;
   readonly variables_sealed: Buffer;
   readonly variables_revision: number;
   readonly revision: number;
@@ -38,6 +42,7 @@ export async function readEnvironmentVariables(
 ): Promise<ReadEnvironmentVariablesResult> {
   const [row] = await vault.database.read<VariablesRow>(READ_VARIABLES, [options.keyDigest]);
   if (!row) return { kind: "unknown_key" };
+  if (!row.permitted) return forbidden("variables:read");
   const text = await vault.environmentKeys.open(row.variables_sealed, {
     label: "environment.variables",
     environmentId: row.environment_id,

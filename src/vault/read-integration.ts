@@ -1,7 +1,9 @@
 import { Secret } from "../crypto/secret.ts";
 import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
+import type { ReadPermissions } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
+import { forbidden, type Forbidden, permits } from "./permission.ts";
 import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
 
 /** Who asks for what. */
@@ -24,18 +26,25 @@ export interface IntegrationRecord extends IntegrationSummary {
 /** As for connections. */
 export type ReadIntegrationResult =
   | { readonly kind: "unknown_key" }
+  | Forbidden
   | { readonly kind: "not_found" }
   | { readonly kind: "found"; readonly integration: IntegrationRecord };
 
 const READ_INTEGRATION = statement(
   "read_integration",
-  `select e.environment_id, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
-          n.created_at, n.updated_at, n.client_sealed, n.client_revision, n.revision
-     from keystead.key_digests k
+  `select e.environment_id, k.may_read, k.may_read_credentials, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
+          n.created_at, n.updated_at, case when k.may_read_credentials then n.client_sealed end as client_sealed,
+          n.client_revision, n.revision
+     from (
+       select k.environment_id,
+              ${permits("k", "integrations:read", "integrations:read_credentials")} as may_read,
+              ${permits("k", "integrations:read_credentials")} as may_read_credentials
+         from keystead.key_digests k
+        where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
+     ) k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
      left join keystead.integrations n
-       on n.environment_id = e.environment_id and n.unique_key = $2 and n.deleted_at is null
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
+       on n.environment_id = e.environment_id and n.unique_key = $2 and n.deleted_at is null and k.may_read`,
 );
 
 interface FoundRow extends IntegrationSummaryRow {
@@ -50,11 +59,13 @@ interface FoundRow extends IntegrationSummaryRow {
  */
 export async function readIntegration(vault: Vault, options: ReadIntegrationOptions): Promise<ReadIntegrationResult> {
   const { keyDigest, uniqueKey, withClient } = options;
-  const [row] = await vault.database.read<FoundRow | { readonly integration_id: null }>(READ_INTEGRATION, [
-    keyDigest,
-    uniqueKey,
-  ]);
+  const [row] = await vault.database.read<ReadPermissions & (FoundRow | { readonly integration_id: null })>(
+    READ_INTEGRATION,
+    [keyDigest, uniqueKey],
+  );
   if (!row) return { kind: "unknown_key" };
+  if (!row.may_read) return forbidden("integrations:read");
+  if (withClient && !row.may_read_credentials) return forbidden("integrations:read_credentials");
   if (row.integration_id === null) return { kind: "not_found" };
   const client = withClient ? await openClient(vault, options, row) : undefined;
   return { kind: "found", integration: { ...integrationSummary(row), client } };

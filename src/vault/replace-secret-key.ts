@@ -2,6 +2,7 @@ import type { Secret } from "../crypto/secret.ts";
 import { generateToken, tokenDigest, tokenFingerprint } from "../crypto/token.ts";
 import { uuidv7 } from "../crypto/uuid.ts";
 import type { Queryable } from "../db/session-pool.ts";
+import { MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { sealText, type Seals } from "./seal.ts";
 
 /**
@@ -51,15 +52,40 @@ export async function replaceSecretKey(
     [environmentId, name, graceSeconds],
   );
   if (graceSeconds > 0) await beginWait(transaction, { environmentId, name, graceSeconds });
+  await insertSecretKey(transaction, { environmentId, name }, made);
+}
+
+/**
+ * Makes a key the current one of its name. A named key gets the limits that its row of `api_keys` says, and nothing at all
+ * without one.
+ */
+export async function insertSecretKey(
+  transaction: Queryable,
+  { environmentId, name }: Omit<Replacement, "graceSeconds">,
+  made: NewSecretKey,
+): Promise<void> {
   await transaction.query(
     `insert into keystead.secret_keys (
        environment_id, secret_key_id, name, secret_key_sealed, secret_key_revision, fingerprint
      ) values ($1, $2, $3, $4, 1, $5)`,
     [environmentId, made.id, name, made.sealed, tokenFingerprint(made.digest)],
   );
+  const values = [made.digest, environmentId, made.id];
+  if (name === MAIN_SECRET_KEY) {
+    await transaction.query(
+      "insert into keystead.key_digests (digest, environment_id, secret_key_id) values ($1, $2, $3)",
+      values,
+    );
+    return;
+  }
   await transaction.query(
-    `insert into keystead.key_digests (digest, environment_id, secret_key_id) values ($1, $2, $3)`,
-    [made.digest, environmentId, made.id],
+    `insert into keystead.key_digests (
+       digest, environment_id, secret_key_id, scopes, connection_selector, expires_at
+     )
+     select $1, $2, $3, a.scopes, a.connection_selector, now() + make_interval(secs => a.expires_after_seconds)
+       from keystead.api_keys a
+      where a.environment_id = $2 and a.name = $4`,
+    [...values, name],
   );
 }
 

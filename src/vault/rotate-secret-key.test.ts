@@ -4,11 +4,11 @@ import { createTestVault, desiredEnvironment, type TestVault } from "../../test/
 import type { Secret } from "../crypto/secret.ts";
 import { tokenDigest, tokenFingerprint } from "../crypto/token.ts";
 import type { Vault } from "./context.ts";
-import { describeEnvironments } from "./describe-environments.ts";
+import { describeEnvironments, MAIN_SECRET_KEY } from "./describe-environments.ts";
 import type { DesiredEnvironment, EnvironmentState } from "./environment.ts";
-import { beginGrace, endReplacedKey } from "./grace-period.ts";
+import { beginGrace, endSecretKey } from "./grace-period.ts";
 import { listConnections } from "./list-connections.ts";
-import { readEnvironmentSecretKeys } from "./read-environment-secret-key.ts";
+import { readSecretKeys } from "./read-environment-secret-key.ts";
 import { rotateSecretKey, type SecretKeyRotation } from "./rotate-secret-key.ts";
 import { storeEnvironment } from "./store-environment.ts";
 
@@ -36,7 +36,7 @@ async function stored(context: TestVault, changes: Partial<DesiredEnvironment> =
       }),
     state: async (): Promise<EnvironmentState> =>
       (await describeEnvironments(vault, [owner.uid])).get(owner.uid) ?? expect.unreachable(),
-    keys: () => readEnvironmentSecretKeys(vault, id),
+    keys: () => readSecretKeys(vault, id, MAIN_SECRET_KEY),
   };
 }
 
@@ -81,10 +81,12 @@ test("a rotation without a grace period ends the old key on every replica at its
   expect(await state()).toMatchObject({
     lastHandledRotation: "leak-1",
     secretKeyFingerprint: tokenFingerprint(tokenDigest(current.reveal())),
-    previousKey: undefined,
+    replacedKeys: [],
   });
   expect(await sealedKeys(context, id)).toBe(1);
-  expect(await eventsOf(context)).toEqual([{ action: "secret-key.rotated", actor: owner.uid, fields: ["token"] }]);
+  expect(await eventsOf(context)).toEqual([
+    { action: "secret-key.rotated", actor: owner.uid, fields: ["main", "token"] },
+  ]);
 });
 
 test("bad case 15: one token rotates once however often and by however many it is handled", async () => {
@@ -114,10 +116,10 @@ test("bad case 16: the old key works for its grace period from when the Secret w
   const { id, owner, secretKey, rotate, state, keys } = await stored(context);
   await rotate({ graceSeconds: 600 });
 
-  const pending = (await state()).previousKey ?? expect.unreachable();
+  const pending = (await state()).replacedKeys[0] ?? expect.unreachable();
   expect(pending).toMatchObject({ isPending: true, fingerprint: tokenFingerprint(tokenDigest(secretKey.reveal())) });
   expect(pending.end.inMs, "an hour and the grace period at most").toBeGreaterThan(HOUR_MS + 9 * MINUTE_MS);
-  const key = { environmentId: id, fingerprint: pending.fingerprint, owner };
+  const key = { environmentId: id, name: MAIN_SECRET_KEY, fingerprint: pending.fingerprint, owner };
   const begun = (await beginGrace(context.vault, key)) ?? expect.unreachable();
   expect(begun.inMs).toBeLessThanOrEqual(10 * MINUTE_MS);
   expect(begun.inMs).toBeGreaterThan(9 * MINUTE_MS);
@@ -125,14 +127,14 @@ test("bad case 16: the old key works for its grace period from when the Secret w
   expect(await beginGrace(context.vault, key), "again, as after a crash").toBeUndefined();
   expect((await keys()).previous?.reveal()).toBe(secretKey.reveal());
   expect(await opens(replica, secretKey)).toBe(true);
-  expect(await endReplacedKey(context.vault, key), "before its end").toBe(false);
+  expect(await endSecretKey(context.vault, key), "before its end").toBe(false);
 
   await letKeysAge(context, "1 minute");
   expect(await opens(replica, secretKey)).toBe(false);
   expect((await keys()).previous).toBeUndefined();
-  expect(await endReplacedKey(context.vault, key)).toBe(true);
+  expect(await endSecretKey(context.vault, key)).toBe(true);
   expect(await sealedKeys(context, id)).toBe(1);
-  expect((await state()).previousKey).toBeUndefined();
+  expect((await state()).replacedKeys).toEqual([]);
   expect((await eventsOf(context)).map(({ action }) => action)).toEqual([
     "secret-key.rotated",
     "secret-key.grace-began",
@@ -191,7 +193,7 @@ test("a schedule is due before its interval has passed, at most a tenth, rotates
   const done = await Promise.all([rotate({ cause }), rotate({ cause }), rotate({ cause })]);
   expect(done.filter(Boolean), "two intervals were missed").toHaveLength(1);
   expect((await state()).nextRotation?.inMs).toBeGreaterThan(89 * 24 * HOUR_MS);
-  expect(await eventsOf(context)).toMatchObject([{ action: "secret-key.rotated", fields: ["schedule"] }]);
+  expect(await eventsOf(context)).toMatchObject([{ action: "secret-key.rotated", fields: ["main", "schedule"] }]);
 });
 
 test("another interval counts from when the key was made, and none ends the schedule", async () => {

@@ -7,9 +7,11 @@ import type { Owner } from "./owner.ts";
 import { makeSecretKey, replaceSecretKey } from "./replace-secret-key.ts";
 import { nextRotation } from "./rotation-schedule.ts";
 
-/** Which environment gets a new secret key, and why. */
+/** Which key is replaced by a new one, and why. */
 export interface SecretKeyRotation {
   readonly environmentId: string;
+  /** Absent: the environment's own. A named key has no schedule. */
+  readonly name?: string;
   readonly owner: Owner;
   /** A token that was not handled yet, or the schedule. */
   readonly cause: { readonly kind: "token"; readonly token: string } | { readonly kind: "schedule" };
@@ -18,7 +20,7 @@ export interface SecretKeyRotation {
 }
 
 /**
- * Gives an environment a new secret key and remembers what it was for, in one transaction: the token it handles, or the
+ * Gives an environment a new secret key, or a new one of a name, and remembers what it was for, in one transaction: the token it handles, or the
  * instant of the rotation after this one. False when there was nothing to do any more, as for a call that is repeated after
  * a crash; two calls at once rotate once. Rejects with `environment_gone`, `data_key_exhausted` or a `database_*` error.
  */
@@ -27,18 +29,20 @@ export function rotateSecretKey(vault: ReigningVault, rotation: SecretKeyRotatio
 }
 
 async function rotateOnce(vault: ReigningVault, rotation: SecretKeyRotation): Promise<boolean> {
-  const { environmentId, owner, graceSeconds } = rotation;
+  const { environmentId, name = MAIN_SECRET_KEY, owner, graceSeconds } = rotation;
   const made = await makeSecretKey(vault, environmentId);
   return vault.database.transaction(async (transaction) => {
-    if (!(await takeTurn(transaction, rotation))) return false;
-    await replaceSecretKey(transaction, { environmentId, name: MAIN_SECRET_KEY, graceSeconds }, made);
+    const isTurn =
+      name === MAIN_SECRET_KEY ? await takeTurn(transaction, rotation) : await takeNamedTurn(transaction, rotation);
+    if (!isTurn) return false;
+    await replaceSecretKey(transaction, { environmentId, name, graceSeconds }, made);
     await recordAuditEvent(transaction, {
       environmentId,
       actor: { kind: "resource", owner },
       action: "secret-key.rotated",
       targetId: made.id,
       targetRevision: 1,
-      fields: [rotation.cause.kind],
+      fields: [name, rotation.cause.kind],
     });
     return true;
   });
@@ -55,6 +59,23 @@ async function takeTurn(transaction: Queryable, { environmentId, owner, cause }:
         and case when $3::text is null then next_rotation_at <= now() else last_handled_rotation is distinct from $3 end
       returning environment_id`,
     [environmentId, owner.uid, cause.kind === "token" ? cause.token : null],
+  );
+  return rows.length > 0;
+}
+
+async function takeNamedTurn(
+  transaction: Queryable,
+  { environmentId, name, owner, cause }: SecretKeyRotation,
+): Promise<boolean> {
+  if (cause.kind !== "token") return false;
+  const rows = await transaction.query(
+    `update keystead.api_keys a
+        set last_handled_rotation = $4
+       from keystead.environments e
+      where a.environment_id = $1 and a.name = $2 and a.last_handled_rotation is distinct from $4
+        and e.environment_id = $1 and e.owner_uid = $3 and e.deleted_at is null
+      returning a.name`,
+    [environmentId, name ?? null, owner.uid, cause.token],
   );
   return rows.length > 0;
 }

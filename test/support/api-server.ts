@@ -17,6 +17,9 @@ import type { ReigningVault } from "../../src/vault/context.ts";
 import type { StoredEnvironment } from "../../src/vault/environment.ts";
 import type { StoredIntegration } from "../../src/vault/integration.ts";
 import type { Actor, Owner } from "../../src/vault/owner.ts";
+import type { DesiredApiKey } from "../../src/vault/api-key.ts";
+import { readSecretKeys } from "../../src/vault/read-environment-secret-key.ts";
+import { storeApiKeys } from "../../src/vault/store-api-keys.ts";
 import { softDeleteConnection } from "../../src/vault/soft-delete-connection.ts";
 import { softDeleteEnvironment } from "../../src/vault/soft-delete-environment.ts";
 import { storeConnection } from "../../src/vault/store-connection.ts";
@@ -54,6 +57,8 @@ export interface TestEnvironment {
     connectionId: string,
     options?: ConnectionOptions,
   ): Promise<TestConnection>;
+  /** Makes these the named keys of the environment, and gives the key of each. */
+  apiKeys(...keys: readonly (Pick<DesiredApiKey, "name" | "scopes"> & Partial<DesiredApiKey>)[]): Promise<string[]>;
   remove(): Promise<unknown>;
 }
 
@@ -155,6 +160,13 @@ export async function createEnvironment(
         storeConnection(api.vault, { ...identity, ...DEFAULT_CONNECTION, ...options, ...changed });
       await store({});
       return { change: store, remove: () => softDeleteConnection(api.vault, identity.owner.uid, TEST) };
+    },
+    async apiKeys(...desired) {
+      const defaults = { connectionSelector: undefined, expiresAfterSeconds: undefined, rotationToken: undefined };
+      const keys = desired.map((one) => ({ ...defaults, ...one }));
+      await storeApiKeys(api.vault, { environmentId: environment.id, owner, keys });
+      const made = keys.map(({ name }) => readSecretKeys(api.vault, environment.id, name));
+      return (await Promise.all(made)).map(({ current }) => current.reveal());
     },
     remove: () => softDeleteEnvironment(api.vault, owner.uid, TEST),
   };

@@ -72,10 +72,38 @@ const rotations: readonly Refused[] = (
   says,
 }));
 
+const KEY = { name: "reporting", scopes: ["connections:list"], secretName: "reporting-key" };
+const apiKeys: readonly Refused[] = (
+  [
+    [[{ ...KEY, name: "main" }], "the name of the Environment's own key", "apiKeys[0].name", "must not be main"],
+    [[{ ...KEY, name: "Reporting" }], "an upper-case name", "apiKeys[0].name", "lower-case letters"],
+    [[{ ...KEY, name: "k".repeat(41) }], "a name that no annotation can end with", "apiKeys[0].name", "40"],
+    [[{ ...KEY, scopes: [] }], "a key that may do nothing", "apiKeys[0].scopes", "1"],
+    [[{ ...KEY, scopes: ["proxy:all"] }], "a scope that no route has", "apiKeys[0].scopes[0]", "connections:list"],
+    [
+      [{ ...KEY, connectionSelector: { Team: "a" } }],
+      "a tag with an upper-case key",
+      "connectionSelector",
+      "lower-case",
+    ],
+    [[{ ...KEY, expiresAfter: "9m" }], "an end under the least", "apiKeys[0].expiresAfter", "from 10m to 3660d"],
+    [[{ ...KEY, secretName: "other/secret" }], "a Secret elsewhere", "apiKeys[0].secretName", "in the same namespace"],
+    [[KEY, { ...KEY, secretName: "other" }], "one name twice", "apiKeys", ""],
+    [[KEY, { ...KEY, name: "other" }], "two keys for one Secret", "apiKeys", "must have each secretName only once"],
+  ] as const
+).map(([list, why, field, says]) => ({
+  kind: "Environment",
+  why: `apiKeys: ${why}`,
+  change: { apiKeys: list },
+  field: field.startsWith("apiKeys") ? `spec.${field}` : "spec.apiKeys[0].connectionSelector",
+  says,
+}));
+
 /** Environments that nobody should be able to store. */
 export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
   ...restores,
   ...rotations,
+  ...apiKeys,
   {
     kind: "Environment",
     why: "both a restore and an adoption: which of the two environments would it be?",

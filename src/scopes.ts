@@ -1,0 +1,16 @@
+/**
+ * What a key may be allowed, in the words of Nango's contract. Only scopes of routes that exist: one that opens nothing
+ * would be a promise. A named key has some of them, the environment's own key has all, those to come included.
+ */
+export const SCOPES = [
+  "connections:list",
+  "connections:read",
+  "connections:read_credentials",
+  "integrations:list",
+  "integrations:read",
+  "integrations:read_credentials",
+  "variables:read",
+] as const;
+
+/** One of them. */
+export type Scope = (typeof SCOPES)[number];

@@ -1,0 +1,22 @@
+import type { Scope } from "../scopes.ts";
+
+/** What a key may not do, which the API answers with the scope that is missing. */
+export interface Forbidden {
+  readonly kind: "forbidden";
+  readonly scope: Scope;
+}
+
+/** The result of a read that the key has no scope for. */
+export function forbidden(scope: Scope): Forbidden {
+  return { kind: "forbidden", scope };
+}
+
+/** SQL: whether a row of `key_digests` has one of the scopes. Part of the statement that reads, so that an edit counts at once. */
+export function permits(key: string, ...scopes: readonly Scope[]): string {
+  return `(${key}.scopes is null or ${key}.scopes && '{${scopes.join(",")}}'::text[])`;
+}
+
+/** SQL: whether a connection is one that the key was made for. What it was not made for does not exist to it. */
+export function selects(key: string, connection: string): string {
+  return `(${key}.connection_selector is null or ${connection}.tags @> ${key}.connection_selector)`;
+}

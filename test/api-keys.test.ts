@@ -1,0 +1,200 @@
+import { afterAll, expect, test } from "vitest";
+import { applicationOf, type Application } from "./support/application.ts";
+import { withClient } from "./support/database.ts";
+import { eventually } from "./support/eventually.ts";
+import { createInstallation, SERVICE_URL } from "./support/keystead.ts";
+import { canary } from "./support/leaks.ts";
+import { connection, environment, integration, secret } from "./support/resources.ts";
+
+// Named keys of an Environment: each in a Secret of its own, ended by taking it from the list.
+
+const installation = await createInstallation("apikeys");
+const { objects, database } = installation;
+let keystead = installation.start("run");
+
+afterAll(() => installation[Symbol.asyncDispose]());
+
+const ROTATE = "keystead.dev/rotate-secret-key";
+
+const key = (name: string, changes: object = {}): object => ({
+  name,
+  scopes: ["connections:list"],
+  secretName: `${name}-key`,
+  ...changes,
+});
+
+const holder = (name: string): Promise<Application> => applicationOf(installation, keystead, "", `${name}-key`);
+
+const statusOf = async (application: Application, path = "/connections"): Promise<number> =>
+  (await application.ask(path)).status;
+
+async function events(environmentName: string, keyName: string): Promise<string[]> {
+  const id = (await objects.get(`environment/${environmentName}`)).status?.["environmentId"];
+  return withClient(database.ownerUrl, async (client) => {
+    const { rows } = await client.query<{ action: string }>(
+      `select action from keystead.audit_events
+        where environment_id = $1 and target_kind = 'secret-key' and $2 = any(fields) order by event_id`,
+      [id, keyName],
+    );
+    return rows.map(({ action }) => action);
+  });
+}
+
+test("each named key is in a Secret of its own, opens what its scopes and its selector say, and nothing else", async () => {
+  const parents = { environment: "shop", integration: "stripe" };
+  const scopes = ["environment:connections:read_credentials", "connections:list"];
+  await objects.apply(
+    environment("shop", { apiKeys: [key("sales", { scopes, connectionSelector: { team: "sales" } })] }),
+    integration("stripe", "shop"),
+    secret("acme", { token: canary("acme") }),
+    secret("other", { token: canary("other") }),
+    connection("acme", parents, { tags: { team: "sales" } }),
+    connection("other", parents),
+  );
+  await objects.ready("environment/shop", "connection/acme", "connection/other");
+
+  const written = await objects.get("secret/sales-key");
+  expect(Object.keys(written.data ?? {}).toSorted()).toEqual(["KEYSTEAD_HOST", "KEYSTEAD_SECRET_KEY"]);
+  expect(Buffer.from(written.data?.["KEYSTEAD_HOST"] ?? "", "base64").toString()).toBe(SERVICE_URL);
+  expect(written.metadata.ownerReferences).toMatchObject([{ kind: "Environment", name: "shop" }]);
+  const application = await holder("sales");
+  expect(await application.credentials("acme", "stripe")).toMatchObject({ type: "API_KEY" });
+  expect(await application.credentials("other", "stripe")).toBe(404);
+  expect(await statusOf(application, "/integrations")).toBe(403);
+  const { connections } = await application.nango.listConnections({});
+  expect(connections.map(({ connection_id: id }) => id)).toEqual(["acme"]);
+});
+
+test("a key that is taken from the list opens nothing, and its Secret goes; the others and the main key stay", async () => {
+  await objects.apply(environment("team", { apiKeys: [key("leaver"), key("stayer")] }));
+  await objects.ready("environment/team");
+  const [leaver, stayer] = [await holder("leaver"), await holder("stayer")];
+  expect([await statusOf(leaver), await statusOf(stayer)]).toEqual([200, 200]);
+
+  await objects.apply(environment("team", { apiKeys: [key("stayer")] }));
+  await objects.ready("environment/team");
+  expect([await statusOf(leaver), await statusOf(stayer)]).toEqual([401, 200]);
+  expect(await objects.find("secret/leaver-key")).toBeUndefined();
+  expect((await holder("stayer")).key).toBe(stayer.key);
+  expect(await statusOf(await applicationOf(installation, keystead, "team"))).toBe(200);
+  expect(await events("team", "leaver")).toEqual(["secret-key.created", "secret-key.ended"]);
+
+  await objects.patch("environment/team", { spec: { apiKeys: null } });
+  await objects.ready("environment/team");
+  expect(await statusOf(stayer)).toBe(401);
+  expect(await objects.find("secret/stayer-key")).toBeUndefined();
+});
+
+test("its own annotation rotates it once, with the grace period of the Environment; the others stay", async () => {
+  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [key("turned"), key("still")] };
+  const annotations = { [`${ROTATE}.turned`]: "at-creation" };
+  await objects.apply(environment("turning", spec, { annotations }));
+  await objects.ready("environment/turning");
+  const [before, still] = [await holder("turned"), await holder("still")];
+  const main = await applicationOf(installation, keystead, "turning");
+
+  await objects.patch("environment/turning", { metadata: { annotations: { [`${ROTATE}.turned`]: "leak" } } });
+  const after = await eventually(async () => {
+    const now = await holder("turned");
+    expect(now.key).not.toBe(before.key);
+    return now;
+  });
+  expect([await statusOf(before), await statusOf(after)]).toEqual([200, 200]);
+  const { data = {} } = await objects.get("secret/turned-key");
+  expect(data).not.toHaveProperty("KEYSTEAD_PREVIOUS_SECRET_KEY");
+
+  const again = { [`${ROTATE}.turned`]: "leak again" };
+  await objects.patch("environment/turning", { metadata: { annotations: again }, spec: { rotation: null } });
+  await eventually(async () => expect((await holder("turned")).key).not.toBe(after.key));
+  expect([await statusOf(before), await statusOf(after)]).toEqual([401, 401]);
+  expect(await statusOf(await holder("turned"), "/integrations"), "with the scopes it had").toBe(403);
+  expect([(await holder("still")).key, await statusOf(main)]).toEqual([still.key, 200]);
+  await eventually(async () =>
+    expect(await events("turning", "turned")).toEqual([
+      "secret-key.created",
+      "secret-key.rotated",
+      "secret-key.grace-began",
+      "secret-key.rotated",
+    ]),
+  );
+});
+
+test("an expired key opens nothing, its Secret goes, and a rotation makes a new one", async () => {
+  await objects.apply(environment("ending", { apiKeys: [key("visitor", { expiresAfter: "1h" })] }));
+  await objects.ready("environment/ending");
+  const visitor = await holder("visitor");
+  expect(await statusOf(visitor)).toBe(200);
+  const id = (await objects.get("environment/ending")).status?.["environmentId"];
+  await withClient(database.ownerUrl, (client) =>
+    client.query(
+      "update keystead.key_digests set expires_at = now() where environment_id = $1 and scopes is not null",
+      [id],
+    ),
+  );
+  expect(await statusOf(visitor)).toBe(401);
+
+  await objects.patch("environment/ending", { metadata: { labels: { touched: "yes" } } });
+  await eventually(async () => expect(await objects.find("secret/visitor-key")).toBeUndefined());
+  await eventually(async () => {
+    const told = await objects.events("environment/ending");
+    expect(told.map(({ type, reason }) => `${type} ${reason}`)).toContain("Warning SecretKeyExpired");
+  });
+  expect(await events("ending", "visitor")).toEqual(["secret-key.created", "secret-key.ended"]);
+
+  await objects.patch("environment/ending", { metadata: { annotations: { [`${ROTATE}.visitor`]: "back" } } });
+  await eventually(async () => expect(await objects.find("secret/visitor-key")).toBeDefined());
+  const back = await holder("visitor");
+  expect([back.key === visitor.key, await statusOf(back)]).toEqual([false, 200]);
+});
+
+test("what was added, removed or moved while the controller was down is done when it is back, and no key is made twice", async () => {
+  await objects.apply(environment("offline", { apiKeys: [key("gone"), key("moved"), key("kept")] }));
+  await objects.ready("environment/offline");
+  const [gone, moved, kept] = [await holder("gone"), await holder("moved"), await holder("kept")];
+  await keystead.end();
+  const keys = [key("moved", { secretName: "elsewhere-key" }), key("kept"), key("added")];
+  await objects.apply(environment("offline", { apiKeys: keys }));
+  keystead = installation.start("run");
+  await objects.ready("environment/offline");
+
+  expect(await objects.find("secret/gone-key")).toBeUndefined();
+  expect(await objects.find("secret/moved-key")).toBeUndefined();
+  expect([(await holder("elsewhere")).key, (await holder("kept")).key]).toEqual([moved.key, kept.key]);
+  const now = [await holder("elsewhere"), await holder("kept"), await holder("added")];
+  expect(await Promise.all(now.map((one) => statusOf(one)))).toEqual([200, 200, 200]);
+  const [host] = [await installation.apiOf(keystead)];
+  const refused = await fetch(`${host}/connections`, { headers: { authorization: `Bearer ${gone.key}` } });
+  expect(refused.status).toBe(401);
+
+  await keystead.end();
+  keystead = installation.start("run");
+  await keystead.logged("caught up with what was there at the start");
+  expect(await events("offline", "kept")).toEqual(["secret-key.created"]);
+});
+
+test("bad case 5: a Secret of somebody else is left alone, and the other keys of the Environment are written", async () => {
+  await objects.apply(secret("theirs-key", { value: canary("theirs") }));
+  await objects.apply(environment("blocked", { apiKeys: [key("theirs"), key("ours")] }));
+  await objects.reach("environment/blocked", "Ready=False SecretNotOwned", "Stalled=True SecretNotOwned");
+  expect(await statusOf(await holder("ours"))).toBe(200);
+  expect(Object.keys((await objects.get("secret/theirs-key")).data ?? {})).toEqual(["value"]);
+
+  await objects.startDelete("secret/theirs-key");
+  await objects.ready("environment/blocked");
+  expect(await statusOf(await holder("theirs"))).toBe(200);
+});
+
+test("a key that names the Secret of its Environment is refused, before the two take it from each other", async () => {
+  await objects.apply(environment("shared", { apiKeys: [key("shared", { secretName: "shared-keystead" })] }));
+  await objects.reach("environment/shared", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");
+  expect(await objects.find("secret/shared-keystead")).toBeUndefined();
+});
+
+test("a deleted Environment takes the keys and their Secrets along", async () => {
+  await objects.apply(environment("leaving", { apiKeys: [key("along")] }));
+  await objects.ready("environment/leaving");
+  const along = await holder("along");
+  await objects.delete("environment/leaving");
+  expect(await objects.find("secret/along-key")).toBeUndefined();
+  expect(await statusOf(along)).toBe(401);
+});

@@ -1,0 +1,144 @@
+import { readFileSync } from "node:fs";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { SCOPES } from "../src/scopes.ts";
+import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+import { query } from "./support/database.ts";
+
+// What a named key may do: the table of docs/api.md, row by row, and what a selector and an end do to it.
+
+const page = readFileSync(new URL("../docs/api.md", import.meta.url), "utf8");
+const ROWS = [...page.matchAll(/^\| `GET (\/\S+)` \| (`\S+:\S+`(?:, `\S+:\S+`)*) \|$/gm)].map(
+  ([, path = "", scopes = ""]) => ({
+    path,
+    scopes: scopes.split(", ").map((scope) => scope.slice(1, -1)),
+  }),
+);
+
+let api: TestApi;
+let environment: TestEnvironment;
+
+beforeAll(async () => {
+  api = await startTestApi();
+  environment = await createEnvironment(api, { REGION: "eu" });
+  const client = { type: "OAUTH2", client_id: "Iv1", client_secret: "client-secret-of-github", scopes: "" };
+  const github = await environment.integration("github", { mode: "OAUTH2", client });
+  await environment.connection(github, "acme", { tags: { team: "sales", tier: "1" }, config: { subdomain: "acme" } });
+  await environment.connection(github, "other", { tags: { team: "support" } });
+});
+
+afterAll(() => api[Symbol.asyncDispose]());
+
+interface Answer {
+  readonly status: number;
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+async function answer(path: string, key: string | undefined): Promise<Answer> {
+  const response = await ask(api, path, key);
+  const body = (await response.json()) as Answer["body"];
+  return { status: response.status, body };
+}
+
+async function connectionIds(key: string | undefined, path = "/connections"): Promise<string[]> {
+  const { body } = await answer(path, key);
+  const list = body["connections"] as { connection_id: string }[];
+  return list.map(({ connection_id: id }) => id).toSorted();
+}
+
+test("the table names every scope there is, and no other", () => {
+  expect(ROWS.length).toBeGreaterThan(10);
+  expect([...new Set(ROWS.flatMap(({ scopes }) => scopes))].toSorted()).toEqual([...SCOPES].toSorted());
+});
+
+describe.each(ROWS)("GET $path", ({ path, scopes }) => {
+  test("each scope of its row is enough, and all others together are not", async () => {
+    const others = SCOPES.filter((scope) => !scopes.includes(scope));
+    const keys = await environment.apiKeys(
+      { name: "without", scopes: others },
+      ...scopes.map((scope, index) => ({ name: `with-${index}`, scopes: [scope] })),
+    );
+    const [without, ...enough] = keys;
+    for (const key of [environment.key, ...enough]) expect(await answer(path, key)).toMatchObject({ status: 200 });
+
+    const { status, body } = await answer(path, without);
+    expect(status).toBe(403);
+    expect(body).toMatchObject({ error: { code: "forbidden" } });
+    expect(scopes.some((scope) => JSON.stringify(body).includes(scope))).toBe(true);
+  });
+});
+
+test("without read_credentials a connection has everything but its credentials, and the event says so", async () => {
+  const [key] = await environment.apiKeys({ name: "reader", scopes: ["connections:read"] });
+  const path = "/connections/acme?provider_config_key=github&refresh_token=false&force_refresh=false";
+  const { status, body } = await answer(path, key);
+  expect(status).toBe(200);
+  expect(body).toMatchObject({ connection_id: "acme", connection_config: { subdomain: "acme" } });
+  expect(body).not.toHaveProperty("credentials");
+  const [event] = await query<{ action: string }>(
+    api.database.ownerUrl,
+    "select action from keystead.audit_events where target_kind = 'connection' order by event_id desc limit 1",
+  );
+  expect(event).toEqual({ action: "connection.read" });
+});
+
+test("a request without its scope is refused whether or not what it names exists", async () => {
+  const [key] = await environment.apiKeys({ name: "lister", scopes: ["connections:list"] });
+  for (const path of ["/connections/none?provider_config_key=github", "/connections/acme?provider_config_key=none"])
+    expect(await answer(path, key)).toMatchObject({ status: 403 });
+  expect(await answer("/integrations/none", key)).toMatchObject({ status: 403 });
+});
+
+test("to a key with a selector the connections without its tags do not exist", async () => {
+  const scopes = ["connections:list", "connections:read_credentials"] as const;
+  const [one, both, none] = await environment.apiKeys(
+    { name: "one", scopes, connectionSelector: { team: "sales" } },
+    { name: "both", scopes, connectionSelector: { team: "support", tier: "1" } },
+    { name: "none", scopes },
+  );
+  const read = (id: string, key: string | undefined) => answer(`/connections/${id}?provider_config_key=github`, key);
+  expect((await read("acme", one)).status).toBe(200);
+  const hidden = await read("other", one);
+  const absent = await read("nobody", one);
+  expect(hidden.status).toBe(404);
+  expect(JSON.stringify(hidden.body).replace("other", "nobody")).toBe(JSON.stringify(absent.body));
+  expect((await read("acme", both)).status).toBe(404);
+
+  expect(await connectionIds(one)).toEqual(["acme"]);
+  expect(await connectionIds(one, "/connections?connectionId=other")).toEqual([]);
+  expect(await connectionIds(one, "/connections?search=other")).toEqual([]);
+  expect(await connectionIds(one, "/connections?tags[team]=support")).toEqual([]);
+  expect(await connectionIds(both)).toEqual([]);
+  expect(await connectionIds(none)).toEqual(["acme", "other"]);
+});
+
+test("an edit of scopes and selector counts for the next request, with the same key", async () => {
+  const scopes = ["connections:list", "connections:read"] as const;
+  const [key] = await environment.apiKeys({ name: "edited", scopes });
+  const path = "/connections/acme?provider_config_key=github";
+  expect((await answer(path, key)).status).toBe(200);
+  const [same] = await environment.apiKeys({ name: "edited", scopes, connectionSelector: { team: "support" } });
+  expect(same).toBe(key);
+  expect((await answer(path, key)).status).toBe(404);
+  await environment.apiKeys({ name: "edited", scopes: ["connections:list"] });
+  expect((await answer(path, key)).status).toBe(403);
+});
+
+test("a key that was removed or has expired is unknown, and one of its name later is another", async () => {
+  const scopes = ["connections:list"] as const;
+  const [ended, expiring] = await environment.apiKeys(
+    { name: "ended", scopes },
+    { name: "expiring", scopes, expiresAfterSeconds: 3_600 },
+  );
+  expect((await answer("/connections", expiring)).status).toBe(200);
+  await query(
+    api.database.ownerUrl,
+    "update keystead.key_digests set expires_at = expires_at - interval '1 hour' where expires_at is not null",
+  );
+  expect((await answer("/connections", expiring)).status).toBe(401);
+
+  await environment.apiKeys();
+  expect((await answer("/connections", ended)).status).toBe(401);
+  const [again] = await environment.apiKeys({ name: "ended", scopes });
+  expect(again).not.toBe(ended);
+  expect((await answer("/connections", ended)).status).toBe(401);
+});
