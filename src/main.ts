@@ -20,6 +20,8 @@ Commands
   keys         list the encryption keys, what each wraps and which can go; "-o json" for scripts
   keys retire <fingerprint>
                end the life of an encryption key that nobody configures any more
+  audit verify show that no audit event was changed, removed or inserted; --head <head> checks
+               against a head that was logged; "-o json" for scripts
 
 Options
   -h, --help     this text
@@ -53,11 +55,14 @@ async function main(argv: readonly string[]): Promise<number> {
       confirm: { type: "boolean" },
       cluster: { type: "string" },
       output: { type: "string", short: "o" },
+      head: { type: "string" },
     },
   });
   const [command, ...rest] = positionals;
   if (values.help) return print(HELP);
   if (values.version) return print(`${VERSION}\n`);
+  if (command === "audit" && rest.join() === "verify" && !values.check) return await verifyAudit(argv, values);
+  if (values.head !== undefined) return misused(argv.join(" "));
   if (command === "keys") return await manageKeys(argv, rest, values);
   if (values.output !== undefined) return misused(argv.join(" "));
   if (command === "admin" && rest.join() === "sweep" && !values.check) {
@@ -101,6 +106,19 @@ async function manageKeys(
   const retires = verb === "retire" && keyId !== undefined && more.length === 0;
   if (retires && !check && output === undefined) return print(await retireKey(keyId));
   return misused(argv.join(" "));
+}
+
+async function verifyAudit(
+  argv: readonly string[],
+  { output, head }: { readonly output?: string | undefined; readonly head?: string | undefined },
+): Promise<number> {
+  if (output !== undefined && output !== "json") return misused(argv.join(" "));
+  const { auditVerify } = await import("./audit-command.ts");
+  const { text, status } = await auditVerify({ format: output ?? "table", head }, (line) =>
+    process.stderr.write(`${line}\n`),
+  );
+  process.stdout.write(text);
+  return status;
 }
 
 async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<number> {

@@ -5,6 +5,7 @@ import { createRekeyingMetrics, createWrappingMetrics } from "./telemetry/rekeyi
 import { createWorkerMetrics } from "./telemetry/worker-metrics.ts";
 import type { Vault } from "./vault/context.ts";
 import { createAuditKeeper } from "./workers/audit-keeper.ts";
+import { createAuditLinker } from "./workers/audit-linker.ts";
 import { createKeyWrapper } from "./workers/key-wrapper.ts";
 import { createPurger } from "./workers/purger.ts";
 import { createRekeyer } from "./workers/rekeyer.ts";
@@ -20,14 +21,22 @@ interface WorkersOptions {
   readonly registry: MetricsRegistry;
 }
 
+/** All workers of a process. */
+export interface Workers extends AsyncDisposable {
+  /** To be called once nothing in the process writes any more: its last audit events are linked. Never rejects. */
+  finish(): Promise<void>;
+}
+
 /**
  * Starts what has to be done again and again and belongs to no request and no resource. Every process does it, whatever its
  * part: the database arbitrates, so any number of them may be at it.
  */
-export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDisposable {
+export function startWorkers({ vault, log, registry }: WorkersOptions): Workers {
+  const linker = createAuditLinker({ vault, log });
   const workers: readonly Worker[] = [
     createPurger(vault, createPurgeMetrics(registry)),
-    createAuditKeeper(vault),
+    createAuditKeeper({ vault, log }),
+    linker,
     createKeyWrapper({ vault, log, metrics: createWrappingMetrics(registry) }),
     createRekeyer({ vault, log, metrics: createRekeyingMetrics(registry) }),
   ];
@@ -37,6 +46,7 @@ export function startWorkers({ vault, log, registry }: WorkersOptions): AsyncDis
   );
   const started = workers.map((worker) => startWorker({ ...worker, metrics, log }));
   return {
+    finish: linker.finish,
     async [Symbol.asyncDispose]() {
       await Promise.all(started.map((worker) => worker[Symbol.asyncDispose]()));
     },

@@ -111,7 +111,9 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
   const shared: Process = { config, log, registry, vault, readiness, signal, cutOff };
   const watch = watchDatabase({ ping: () => database.ping(), readiness, log });
   open.use(shutdown.named("database watch", watch));
-  const workers = shutdown.named("workers", startWorkers(shared));
+  const started = startWorkers(shared);
+  open.use(shutdown.named("audit chain", { [Symbol.asyncDispose]: () => started.finish() }));
+  const workers = shutdown.named("workers", started);
   // All at once: none of them has to wait until another has ended.
   open.defer(async () => {
     const endings = [...parts].map(([role, part]) => shutdown.named(role, part)[Symbol.asyncDispose]());

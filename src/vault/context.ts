@@ -1,6 +1,7 @@
 import type { InitializationVectors } from "../crypto/initialization-vectors.ts";
 import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import type { Batcher } from "../db/batch.ts";
+import type { AuditKeys } from "./audit-keys.ts";
 import type { AuditRead } from "./audit.ts";
 import type { ConnectionRead, ConnectionReadRow } from "./connection-reads.ts";
 import type { DesiredConnection, StoredConnection } from "./connection.ts";
@@ -14,6 +15,7 @@ export interface Vault {
   readonly database: VaultDatabase;
   readonly keys: KeyEncryptionKeys;
   readonly environmentKeys: EnvironmentKeys;
+  readonly auditKeys: AuditKeys;
   readonly ivs: InitializationVectors;
   /** Connections read at the same moment share a statement, their audit events included. */
   readonly connectionReads: Batcher<ConnectionRead, ConnectionReadRow | undefined>;

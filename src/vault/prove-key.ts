@@ -2,6 +2,7 @@ import type { KeyEncryptionKeys, WrappedKeyPlace } from "../crypto/kek.ts";
 import type { Database } from "../db/database.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
+import { type AuditKeys, openAuditKeys } from "./audit-keys.ts";
 import { recordKeyEvent } from "./audit-encryption-keys.ts";
 
 /** Any fixed number, different from the migrator's. */
@@ -26,12 +27,12 @@ interface ListedKey {
  * Shows that the configured keys are those this database is encrypted under. The first process on an empty database
  * makes its keys the known ones; of two at once with different keys one wins and the other is refused. Enough that one
  * configured key is known; another becomes known once every data key is wrapped under it, so that a process which has
- * only that one can read everything. A retired key proves nothing.
+ * only that one can read everything. A retired key proves nothing. Gives the keys of the audit chain, which they wrap too.
  *
  * Rejects with `encryption_key_unknown` or a `database_*` error.
  */
-export async function proveKey(database: Database, keys: KeyEncryptionKeys): Promise<void> {
-  await underProofLock(database, async (transaction) => {
+export async function proveKey(database: Database, keys: KeyEncryptionKeys): Promise<AuditKeys> {
+  return underProofLock(database, async (transaction) => {
     const listed = await transaction.query<ListedKey>(
       `select key_id, check_value, retired_at is not null as retired
          from keystead.key_encryption_keys
@@ -40,8 +41,10 @@ export async function proveKey(database: Database, keys: KeyEncryptionKeys): Pro
     const known = listed.filter(({ retired }) => !retired);
     const proven = await provenIds(keys, known);
     if (listed.length > 0 && proven.length === 0) throw unknownKey(keys, listed);
+    const auditKeys = await openAuditKeys(transaction, keys);
     const newcomers = keys.ids.filter((id) => !listed.some(({ key_id }) => key_id === id));
     for (const keyId of newcomers) await introduce(transaction, keys, keyId);
+    return auditKeys;
   });
 }
 
@@ -78,7 +81,7 @@ async function provenIds(keys: KeyEncryptionKeys, known: readonly ListedKey[]): 
   return proven;
 }
 
-/** As on an empty database, where no data key is left that it does not wrap. */
+/** As on an empty database, where no data key and no key of the audit chain is left that it does not wrap. */
 async function introduce(transaction: Queryable, keys: KeyEncryptionKeys, keyId: string): Promise<boolean> {
   const introduced = await transaction.query(
     `insert into keystead.key_encryption_keys (key_id, check_value, configured_at)
@@ -88,6 +91,12 @@ async function introduce(transaction: Queryable, keys: KeyEncryptionKeys, keyId:
          where not exists (
            select from keystead.data_key_wrappings w
             where w.environment_id = d.environment_id and w.data_key_id = d.data_key_id and w.key_id = $1
+         )
+      )
+        and not exists (
+        select from keystead.audit_keys a
+         where not exists (
+           select from keystead.audit_key_wrappings w where w.audit_key_id = a.audit_key_id and w.key_id = $1
          )
       )
      on conflict do nothing

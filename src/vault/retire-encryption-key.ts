@@ -46,7 +46,22 @@ async function markRetired(transaction: Queryable, keyId: string, configured: re
      on conflict (key_id) do update set retired_at = now()`,
     [keyId],
   );
+  await removeAuditWrappings(transaction, keyId);
   await recordKeyEvent(transaction, "encryption-key.retired", keyId);
+}
+
+/** The few of the audit chain's keys; never the last one that a key which still counts has made. */
+async function removeAuditWrappings(transaction: Queryable, keyId: string): Promise<void> {
+  await transaction.query(
+    `delete from keystead.audit_key_wrappings w
+      where w.key_id = $1
+        and exists (
+          select from keystead.audit_key_wrappings o
+            join keystead.key_encryption_keys k on k.key_id = o.key_id and k.retired_at is null
+           where o.audit_key_id = w.audit_key_id and o.key_id <> $1
+        )`,
+    [keyId],
+  );
 }
 
 /** Never the last one that a key which still counts has made, whatever was decided before. */

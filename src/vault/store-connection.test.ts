@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { query } from "../../test/support/database.ts";
 import { apiKey, desiredConnection, idsOf, newOwner, storeExample, storeParents } from "../../test/support/vault.ts";
 import { createTestVault, type TestVault } from "../../test/support/vault.ts";
 import type { DesiredConnection } from "./connection.ts";
@@ -260,11 +261,13 @@ async function replaceCredentials(
 ): Promise<void> {
   const next = revision + 1;
   const place = { label: "connection.credentials", environmentId, rowId: id, revision: next } as const;
-  await context.database.query(
+  const sealed = await sealJson(context.vault, place, value);
+  await query(
+    context.ownerUrl,
     `update keystead.connections
         set credentials_sealed = $2, credentials_revision = $3, credentials_type = $4, revision = $3
       where connection_row_id = $1`,
-    [id, await sealJson(context.vault, place, value), next, value.type],
+    [id, sealed, next, value.type],
   );
 }
 

@@ -26,7 +26,7 @@ export interface OpenVaultOptions {
  * `encryption_key_unknown`, whose message names the expected and the given fingerprints, or with a `database_*` error.
  */
 export async function openVault({ database: plain, keys }: OpenVaultOptions): Promise<Vault> {
-  await proveKey(plain, keys);
+  const auditKeys = await proveKey(plain, keys);
   const environmentKeys = createEnvironmentKeys(plain, keys);
   const database = forgettingReplacedKeys(plain, environmentKeys);
   return {
@@ -34,6 +34,7 @@ export async function openVault({ database: plain, keys }: OpenVaultOptions): Pr
     keys,
     ivs: createInitializationVectors(),
     environmentKeys,
+    auditKeys,
     connectionReads: createBatcher({
       maxSize: READ_BATCH,
       run: (reads) => readConnectionRows(database, reads),

@@ -14,6 +14,7 @@ import { storeConnection } from "../../src/vault/store-connection.ts";
 import { storeEnvironment } from "../../src/vault/store-environment.ts";
 import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
+import { refuseUnauditedWrites } from "./audit-guard.ts";
 import { refuseUnheldWrites } from "./reign-guard.ts";
 import { createDatabase } from "./servers.ts";
 
@@ -40,6 +41,7 @@ export async function createTestVault(): Promise<TestVault> {
   const keyText = generateKeyEncryptionKey();
   const databases: Database[] = [];
   await refuseUnheldWrites(ownerUrl);
+  await refuseUnauditedWrites(ownerUrl);
   const open = (options: Partial<DatabaseOptions> = {}): Database => {
     const database = openDatabase({ url: new Secret(url), applicationName: "keystead-test", poolSize: 4, ...options });
     databases.push(database);
