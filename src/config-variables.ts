@@ -189,6 +189,20 @@ export const VARIABLES = {
       default: "all addresses, IPv6 and IPv4",
       reason: "A pod is called from outside; on a laptop `127.0.0.1` keeps it private.",
     }),
+    auditReads: define(
+      "KEYSTEAD_AUDIT_READS",
+      z
+        .enum(["on", "off"], "must be on or off")
+        .default("on")
+        .transform((text) => text === "on"),
+      {
+        meaning: "Whether reads of secrets over the API are audit events. Changes always are.",
+        range: "`on` or `off`; each start with `off` is an audit event itself",
+        default: "`on`",
+        reason:
+          "Who read what is unknown without. `off` is for an installation that reads so much that its database cannot hold a row for each.",
+      },
+    ),
   },
   metrics: {
     port: define("KEYSTEAD_METRICS_PORT", port(9090), {

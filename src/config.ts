@@ -46,6 +46,7 @@ const SECTIONS = {
   api: (env: ProcessEnvironment) => ({
     port: parse(env, VARIABLES.installation.apiPort),
     host: parse(env, VARIABLES.api.host),
+    auditReads: parse(env, VARIABLES.api.auditReads),
   }),
   metrics: (env: ProcessEnvironment) => ({
     port: parse(env, VARIABLES.metrics.port),

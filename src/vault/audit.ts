@@ -3,6 +3,7 @@ import type { Actor } from "./owner.ts";
 
 /** What was done. A read is of something secret: lists without secrets are not recorded. */
 export type AuditAction =
+  | "audit.reads-off"
   | "encryption-key.introduced"
   | "encryption-key.retired"
   | "environment.created"

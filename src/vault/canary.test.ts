@@ -4,6 +4,7 @@ import {
   desiredConnection,
   desiredEnvironment,
   desiredIntegration,
+  storeParents,
 } from "../../test/support/vault.ts";
 import { actorOf, idsOf } from "../../test/support/vault.ts";
 import { Secret } from "../crypto/secret.ts";
@@ -71,3 +72,28 @@ async function dumpOf(ownerUrl: string): Promise<string> {
   const dumps = await Promise.all(tables.map(({ name }) => owner.query(`select t::text as row from ${name} t`)));
   return JSON.stringify(dumps);
 }
+
+test("no audit event knows anything of an end user, nor a value of what changed", async () => {
+  await using context = await createTestVault();
+  const { vault } = context;
+  const parents = await storeParents(vault);
+  const desired = desiredConnection(idsOf(parents), {
+    connectionId: `${CANARY}-id`,
+    endUser: { id: `${CANARY}-user`, email: `${CANARY}@acme.example`, displayName: CANARY },
+    metadata: { [`${CANARY}-name`]: CANARY },
+    tags: { [`${CANARY}-tag`]: CANARY },
+    config: { [`${CANARY}-setting`]: CANARY },
+  });
+  await storeConnection(vault, desired);
+  await storeConnection(vault, { ...desired, config: {}, tags: {}, metadata: {}, endUser: { id: `${CANARY}-other` } });
+  await readConnection(vault, {
+    keyDigest: parents.keyDigest,
+    providerConfigKey: "github",
+    connectionId: `${CANARY}-id`,
+    address: "10.0.0.1",
+  });
+  await softDeleteEnvironment(vault, parents.environment.owner.uid, actorOf(parents.environment.owner));
+  const events = await context.database.query("select e::text as row from keystead.audit_events e order by event_id");
+  expect(events.length).toBeGreaterThan(6);
+  for (const form of formsOf(CANARY)) expect(JSON.stringify(events)).not.toContain(form);
+});

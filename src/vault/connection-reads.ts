@@ -52,9 +52,7 @@ export type ConnectionReadRow = ReadPermissions &
  * whichever table looks small, and keep to it when it no longer is. Sealed values come in base64: two thirds of the
  * bytes of a `bytea` in hex, and a quarter of the time to decode.
  */
-const READ_CONNECTIONS = statement(
-  "read_connections",
-  `with asked as (
+const readText = (recorded: string): string => `with asked as (
      select * from unnest($1::int[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
        as a (position, digest, fingerprint, unique_key, connection_id, address, occurrences)
    ),
@@ -95,7 +93,17 @@ const READ_CONNECTIONS = statement(
            and ${selects("k", "c")}
          limit 1
       ) c on true
-   ),
+   )${recorded}
+   select position, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id,
+          connection_row_id, numeric_id, connection_id, end_user, tags, metadata, created_at, updated_at,
+          credentials_type, credentials_expires_at,
+          encode(credentials_sealed, 'base64') as credentials_sealed, credentials_revision,
+          encode(config_sealed, 'base64') as config_sealed, config_revision
+     from found`;
+
+const READ_AND_RECORD = statement(
+  "read_connections",
+  readText(`,
    recorded as (
      insert into keystead.audit_events (
        environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
@@ -105,13 +113,11 @@ const READ_CONNECTIONS = statement(
             connection_row_id, revision, occurrences
        from found
       where connection_row_id is not null
-   )
-   select position, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id, connection_row_id, numeric_id, connection_id,
-          end_user, tags, metadata, created_at, updated_at, credentials_type, credentials_expires_at,
-          encode(credentials_sealed, 'base64') as credentials_sealed, credentials_revision,
-          encode(config_sealed, 'base64') as config_sealed, config_revision
-     from found`,
+   )`),
 );
+
+/** The same without the record, for `KEYSTEAD_AUDIT_READS=off`. */
+const READ_UNRECORDED = statement("read_connections_unrecorded", readText(""));
 
 /** What several callers of one moment may want to know. */
 interface Question {
@@ -125,8 +131,9 @@ interface Question {
  * opens nothing. Equal questions are asked once. Rejects with a `database_*` error.
  */
 export async function readConnectionRows(
-  database: Database,
+  database: Pick<Database, "read">,
   reads: readonly ConnectionRead[],
+  { recorded = true }: { readonly recorded?: boolean } = {},
 ): Promise<(ConnectionReadRow | undefined)[]> {
   const questions = new Map<string, Question>();
   const askedBy = reads.map((read) => {
@@ -141,15 +148,18 @@ export async function readConnectionRows(
     return question;
   });
   const asked = [...questions.values()];
-  const rows = await database.read<ConnectionReadRow & { readonly position: number }>(READ_CONNECTIONS, [
-    asked.map(({ position }) => String(position)),
-    asked.map(({ read }) => `\\x${read.keyDigest.toString("hex")}`),
-    asked.map(({ read }) => read.keyFingerprint),
-    asked.map(({ read }) => read.providerConfigKey),
-    asked.map(({ read }) => read.connectionId),
-    asked.map(({ read }) => read.address ?? null),
-    asked.map(({ occurrences }) => String(occurrences)),
-  ]);
+  const rows = await database.read<ConnectionReadRow & { readonly position: number }>(
+    recorded ? READ_AND_RECORD : READ_UNRECORDED,
+    [
+      asked.map(({ position }) => String(position)),
+      asked.map(({ read }) => `\\x${read.keyDigest.toString("hex")}`),
+      asked.map(({ read }) => read.keyFingerprint),
+      asked.map(({ read }) => read.providerConfigKey),
+      asked.map(({ read }) => read.connectionId),
+      asked.map(({ read }) => read.address ?? null),
+      asked.map(({ occurrences }) => String(occurrences)),
+    ],
+  );
   const answers = new Map(rows.map((row) => [row.position, row]));
   return askedBy.map(({ position }) => answers.get(position));
 }

@@ -10,7 +10,7 @@ import { createEnvironmentKeys } from "./environment-keys.ts";
 import { proveKey } from "./prove-key.ts";
 
 /** Rows of one read; their answer, at 4 KiB each, is still read from the socket in a few pieces. */
-const READ_BATCH = 64;
+export const READ_BATCH = 64;
 
 /** Rows of one insert of reads; more would only come together at rates that one process does not reach. */
 const AUDIT_BATCH = 256;
