@@ -44,7 +44,7 @@ test("an empty environment gives every default", () => {
       serviceUrl: "http://localhost:3003",
       publicUrl: "http://localhost:3003",
     },
-    api: { port: 3003, host: undefined },
+    api: { port: 3003, host: undefined, auditReads: true },
     metrics: { port: 9090, host: undefined },
     controller: {
       watchNamespaces: [],

@@ -9,7 +9,7 @@ const WATCHED = [
 
 /**
  * Makes every transaction of the running role fail that makes, changes, deletes, restores or purges something and leaves no
- * audit event about it, or about its whole environment: whoever adds an operation and forgets it cannot have a test that passes.
+ * audit event about it, or about its whole environment (an environment changes with its keys): whoever adds an operation and forgets it cannot have a test that passes.
  */
 export async function refuseUnauditedWrites(ownerUrl: string): Promise<void> {
   await withClient(ownerUrl, async (client) => {
@@ -21,7 +21,8 @@ export async function refuseUnauditedWrites(ownerUrl: string): Promise<void> {
         if not exists (
           select from keystead.audit_events
            where transaction_id = pg_current_xact_id()
-             and target_id in ((changed ->> tg_argv[0])::uuid, (changed ->> 'environment_id')::uuid)
+             and environment_id = (changed ->> 'environment_id')::uuid
+             and (target_id in ((changed ->> tg_argv[0])::uuid, environment_id) or tg_table_name = 'environments')
         ) then
           raise exception '% of % in % has no audit event', tg_op, changed ->> tg_argv[0], tg_table_name;
         end if;
