@@ -46,7 +46,7 @@ export function startWorkers({ vault, log, registry }: WorkersOptions): Workers 
   );
   const started = workers.map((worker) => startWorker({ ...worker, metrics, log }));
   return {
-    finish: linker.finish,
+    finish: () => linker.finish(),
     async [Symbol.asyncDispose]() {
       await Promise.all(started.map((worker) => worker[Symbol.asyncDispose]()));
     },

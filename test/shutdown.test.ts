@@ -56,7 +56,7 @@ test("with a database that answers nothing it cuts off what waits for it, gives 
   expect(performance.now() - toldAt).toBeLessThan(PROMISE_MS);
   expect([503, "cut off"]).toContain(await read);
   const cut = await keystead.logged("what these parts still waited for is cut off");
-  expect(cut["parts"]).toEqual(["api", "controller"]);
+  expect(cut["parts"]).toEqual(["api", "controller", "workers"]);
   expect(keystead.output()).toContain("Gave the lease back");
   expect(keystead.output()).not.toContain("have not ended");
 });

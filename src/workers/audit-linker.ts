@@ -1,5 +1,5 @@
 import type { Vault } from "../vault/context.ts";
-import { headText, linkAuditEvents } from "../vault/link-audit-events.ts";
+import { type ChainHead, headText, linkAuditEvents } from "../vault/link-audit-events.ts";
 import type { WorkerOptions } from "./worker.ts";
 
 /** What the worker needs of its process. */
@@ -16,6 +16,9 @@ const INTERVAL_MS = 1_000;
 /** Log lines of an installation in which something happens all the time: 1,440 a day from each process. */
 const HEAD_INTERVAL_MS = 60_000;
 
+/** Nobody breaks off the last turn; what it waits for is cut off with everything else. */
+const NEVER = new AbortController().signal;
+
 /** The linker, as a worker, and what it does last of all in its process. */
 export interface AuditLinker extends Pick<WorkerOptions, "name" | "intervalMs" | "firstWithinMs" | "run"> {
   /** Links what this process wrote last, once nothing in it writes any more. Failing is harmless: another process does it. */
@@ -29,10 +32,15 @@ export interface AuditLinker extends Pick<WorkerOptions, "name" | "intervalMs" |
 export function createAuditLinker({ vault, log, now = Date.now }: AuditLinkerDeps): AuditLinker {
   let logged = "";
   let loggedAt = -Infinity;
-  const turn = async (signal: AbortSignal | undefined, isLast: boolean): Promise<void> => {
-    let linked = await linkAuditEvents(vault);
-    while (linked.more && signal?.aborted !== true) linked = await linkAuditEvents(vault);
-    const head = linked.head && headText(linked.head);
+  const linkAll = async (signal: AbortSignal): Promise<ChainHead | undefined> => {
+    for (;;) {
+      const { more, head } = await linkAuditEvents(vault);
+      if (!more || signal.aborted) return head;
+    }
+  };
+  const turn = async (signal: AbortSignal, isLast: boolean): Promise<void> => {
+    const newest = await linkAll(signal);
+    const head = newest && headText(newest);
     if (head === undefined || head === logged || (!isLast && now() < loggedAt + HEAD_INTERVAL_MS)) return;
     log.info({ head }, "head of the audit chain");
     logged = head;
@@ -45,7 +53,7 @@ export function createAuditLinker({ vault, log, now = Date.now }: AuditLinkerDep
     run: (signal) => turn(signal, false),
     async finish() {
       try {
-        await turn(undefined, true);
+        await turn(NEVER, true);
       } catch (error) {
         log.warn({ error }, "the last audit events of this process are left for another to link");
       }
