@@ -18,8 +18,9 @@ const MANAGED = [
   { kind: "connection", table: "connections", id: "connection_row_id", field: "connectionId" },
 ] as const;
 
-/** Reads and rotations of keys are events that move no revision: scenarios count theirs by themselves. */
-const NO_REVISION = "a.action like '%-read' or a.action like '%-rotated'";
+/** Event `a` moved the revision of row `o`; that of a secret key names the key, and moves its environment's. */
+const MOVED_REVISION = `(a.target_id = o.id and a.action not like '%-read' and a.action <> 'environment.data-key-rotated')
+  or (a.environment_id = o.id and a.action = 'secret-key.rotated')`;
 
 /** What is wrong with rows alone, whatever the resources say: each statement finds nothing where all is well. */
 const BROKEN_ROWS: Readonly<Record<string, string>> = {
@@ -50,13 +51,13 @@ const BROKEN_ROWS: Readonly<Record<string, string>> = {
          or (k.replaced_at is not null and g.digest is not null and g.expires_at is null))`,
   "a row that was made, changed or deleted without exactly one event, or an event without a change": `
     select o.id, o.revision, array_agg(a.action || ' ' || a.target_revision order by a.event_id)
-      from (select environment_id as id, owner_namespace, revision from keystead.environments
-            union all select integration_id, owner_namespace, revision from keystead.integrations
-            union all select connection_row_id, owner_namespace, revision from keystead.connections) o
-      left join keystead.audit_events a on a.target_id = o.id and not (${NO_REVISION})
-     where o.owner_namespace = $1
+      from (select environment_id as id, owner_namespace, revision, claimed from keystead.environments
+            union all select integration_id, owner_namespace, revision, claimed from keystead.integrations
+            union all select connection_row_id, owner_namespace, revision, claimed from keystead.connections) o
+      left join keystead.audit_events a on ${MOVED_REVISION}
+     where o.owner_namespace = $1 and o.claimed
      group by o.id, o.revision
-    having count(distinct a.target_revision) <> o.revision or count(*) <> o.revision`,
+    having count(*) <> o.revision`,
 };
 
 /** What does not hold in that place although everything in it is settled: one sentence each. */
@@ -100,14 +101,14 @@ function isReady(object: Observed): boolean {
   return conditionOf(object, "Ready")?.status === "True";
 }
 
-/** Live rows that no resource has, and resources whose status names another row than they have. */
+/** Live rows that no resource has (but for those that wait to be claimed), and resources whose status names another row than they have. */
 async function mismatches(
   place: Place,
   { kind, table, id, field }: (typeof MANAGED)[number],
   objects: readonly Observed[],
 ): Promise<string[]> {
   const rows = await place.rows<LiveRow>(
-    `select ${id} as id, owner_uid from keystead.${table} where owner_namespace = $1 and deleted_at is null`,
+    `select ${id} as id, owner_uid from keystead.${table} where owner_namespace = $1 and deleted_at is null and claimed`,
   );
   const uids = new Set(objects.map(({ metadata }) => metadata.uid));
   const orphans = rows.filter(({ owner_uid }) => !uids.has(owner_uid));

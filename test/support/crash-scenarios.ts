@@ -1,5 +1,5 @@
 import { expect } from "vitest";
-import { folder, keyIn, noteIds, PARENTS, type Place } from "./crash-place.ts";
+import { folder, keyIn, noteIds, PARENTS, type Place, secretValue } from "./crash-place.ts";
 import { eventually } from "./eventually.ts";
 import { canary } from "./leaks.ts";
 import { connection, environment, integration, type Manifest, secret } from "./resources.ts";
@@ -194,6 +194,104 @@ export const SCENARIOS: readonly Scenario[] = [
     holds: async (place) => expect(await keyIn(place.objects)).toBe(place.notes.get("key")),
   },
   {
+    name: "rotate the secret key of an Environment",
+    arrange: arrangeFolder,
+    act: ({ objects }) => objects.apply(environment(PARENTS.environment, {}, NEW_SECRET_KEY)),
+    settled: expectSecretKeyRotated,
+    async holds(place) {
+      await expectServed(place, FIRST);
+      await expectOldKeyDead(place);
+      await expectKeyEvents(place, { "secret-key.rotated": 1 });
+    },
+  },
+  {
+    name: "rotate the secret key of an Environment with a grace period",
+    arrange: arrangeFolderWithGrace,
+    act: ({ objects }) => objects.apply(environment(PARENTS.environment, WITH_GRACE, NEW_SECRET_KEY)),
+    settled: expectSecretKeyRotated,
+    async holds(place) {
+      const { objects, notes } = place;
+      await expectServed(place, FIRST);
+      const previous = await secretValue(objects, "production-keystead", "KEYSTEAD_PREVIOUS_SECRET_KEY");
+      expect(previous, "the previous key in the Secret").toBe(notes.get("key"));
+      expect(await place.served(previous ?? ""), "what it opens in its grace period").toBe(FIRST);
+      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1 });
+    },
+  },
+  {
+    name: "end the grace period of a secret key",
+    async arrange(place) {
+      await arrangeFolderWithGrace(place);
+      await place.objects.apply(environment(PARENTS.environment, WITH_GRACE, NEW_SECRET_KEY));
+      await expectSecretKeyRotated(place);
+    },
+    act: letGraceEnd,
+    restarts: "as it was",
+    settled: async ({ objects }) => {
+      await eventually(async () => {
+        expect(await secretValue(objects, "production-keystead", "KEYSTEAD_PREVIOUS_SECRET_KEY")).toBeUndefined();
+        const { status } = await objects.get("environment/production");
+        expect(status?.["secretKey"]).not.toHaveProperty("previousExpiresAt");
+      });
+    },
+    async holds(place) {
+      await expectServed(place, FIRST);
+      await expectOldKeyDead(place);
+      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1, "secret-key.ended": 1 });
+    },
+  },
+  {
+    name: "rotate the secret key of an Environment that is due",
+    async arrange(place) {
+      await arrangeFolder(place);
+      await place.objects.apply(environment(PARENTS.environment, ON_SCHEDULE));
+      await place.objects.ready(...ALL);
+    },
+    act: letRotationBeDue,
+    restarts: "as it was",
+    settled: async (place) => {
+      await eventually(async () => expect(await keyIn(place.objects)).not.toBe(place.notes.get("key")));
+      await place.objects.ready(...ALL);
+      await eventually(async () => expect(await keyEvents(place)).toHaveProperty("secret-key.grace-began"));
+    },
+    async holds(place) {
+      await expectServed(place, FIRST);
+      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1 });
+    },
+  },
+  {
+    name: "take an Environment over by another one",
+    async arrange({ objects, notes }) {
+      await objects.apply(environment(PARENTS.environment));
+      const { status } = await objects.reach("environment/production", "Ready=True Succeeded");
+      notes.set("environment/production", String(status?.["environmentId"]));
+      notes.set("key", await keyIn(objects));
+    },
+    act: ({ objects, notes }) =>
+      objects.apply(
+        environment("successor", {
+          adopt: {
+            environmentId: notes.get("environment/production"),
+            secretKeyRef: { name: "production-keystead", key: "KEYSTEAD_SECRET_KEY" },
+          },
+        }),
+      ),
+    async settled({ objects }) {
+      await objects.ready("environment/successor");
+      await objects.reach("environment/production", "Ready=False Superseded", "Stalled=True Superseded");
+    },
+    async holds(place) {
+      const key = await secretValue(place.objects, "successor-keystead", "KEYSTEAD_SECRET_KEY");
+      expect(key, "the key of the successor").toBe(place.notes.get("key"));
+      expect(await place.served(key ?? "")).toBe("unknown_integration");
+      const events = await place.rows(
+        `select from keystead.audit_events join keystead.environments using (environment_id)
+          where owner_namespace = $1 and action = 'environment.adopted'`,
+      );
+      expect(events, "adoptions").toHaveLength(1);
+    },
+  },
+  {
     name: "replace the data key of an Environment",
     arrange: arrangeFolder,
     act: ({ objects }) => objects.apply(environment(PARENTS.environment, {}, NEW_DATA_KEY)),
@@ -224,7 +322,50 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
+const WITH_GRACE = { rotation: { gracePeriod: "1h" } };
+const ON_SCHEDULE = { rotation: { gracePeriod: "1h", interval: "90d" } };
+const NEW_SECRET_KEY = { annotations: { "keystead.dev/rotate-secret-key": "1" } };
 const NEW_DATA_KEY = { annotations: { "keystead.dev/rotate-data-key": "1" } };
+
+async function arrangeFolderWithGrace(place: Place): Promise<void> {
+  await arrangeFolder(place);
+  await place.objects.apply(environment(PARENTS.environment, WITH_GRACE));
+  await place.objects.ready(...ALL);
+}
+
+async function expectSecretKeyRotated({ objects }: Place): Promise<void> {
+  await eventually(async () => {
+    const { status } = await objects.get("environment/production");
+    expect(status).toMatchObject({ secretKey: { lastHandledRotation: "1" } });
+  });
+  await objects.ready(...ALL);
+}
+
+/** How often each thing happened to secret keys, by the audit. */
+async function keyEvents(place: Place): Promise<Record<string, number>> {
+  const events = await place.rows<{ action: string; count: number }>(
+    `select action, count(*)::int as count from keystead.audit_events join keystead.environments using (environment_id)
+      where owner_namespace = $1 and action like 'secret-key.%' group by action`,
+  );
+  return Object.fromEntries(events.map(({ action, count }) => [action, count]));
+}
+
+async function expectKeyEvents(place: Place, wanted: Readonly<Record<string, number>>): Promise<void> {
+  expect(await keyEvents(place), "what happened to secret keys").toEqual(wanted);
+}
+
+async function letGraceEnd(place: Place): Promise<void> {
+  await place.rows(
+    `update keystead.key_digests set expires_at = expires_at - interval '1 hour'
+      where environment_id in (select environment_id from keystead.environments where owner_namespace = $1)`,
+  );
+}
+
+async function letRotationBeDue(place: Place): Promise<void> {
+  await place.rows(
+    `update keystead.environments set next_rotation_at = next_rotation_at - interval '90 days' where owner_namespace = $1`,
+  );
+}
 
 /** The worker that re-encrypts leaves what it has no turn for: looked at where a start gives it one. */
 async function expectReencrypted(place: Place): Promise<void> {
