@@ -1,4 +1,4 @@
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, inject, test } from "vitest";
 import { resourcePath } from "../src/kube/resource-path.ts";
 import { applicationOf } from "./support/application.ts";
 import { KINDS, referenceTo } from "./support/cluster.ts";
@@ -64,7 +64,7 @@ test("a deleted Connection keeps its sealed row for the retention, and the next 
   ]);
 });
 
-test("a deleted Integration takes its connections along; their resources say so and come back with it", async () => {
+test("bad case 34: a deleted Integration takes its connections along; their resources say so and come back with it", async () => {
   const { uid } = await applySet("parent");
   const application = await applicationOf(installation, keystead, "parent");
   await objects.delete("integration/parent");
@@ -80,7 +80,7 @@ test("a deleted Integration takes its connections along; their resources say so 
   expect(await application.credentials("parent-1", "parent")).toMatchObject({ type: "API_KEY" });
 });
 
-test("a deleted Environment ends its keys at once; one of the same name has others, and the old key does not open it", async () => {
+test("bad case 34: a deleted Environment ends its keys at once; one of the same name has others, and the old key does not open it", async () => {
   await applySet("reborn");
   const before = await applicationOf(installation, keystead, "reborn");
   await objects.delete("environment/reborn");
@@ -191,6 +191,34 @@ test("a deletion in the foreground waits for the garbage collector alone", async
     expect(left?.metadata.finalizers ?? []).not.toContain("keystead.dev/finalizer");
   });
   expect(await objects.find("secret/foreground-keystead")).toBeUndefined();
+});
+
+test("bad case 28: an Environment that is deleted in the foreground and made again at once has a Secret that stays", async (context) => {
+  // Blocks the deletion of what it owns until the garbage collector has taken it away.
+  context.skip(!inject("controlPlane").controllerManager, "this control plane has no garbage collector");
+  await objects.apply(environment("at-once"));
+  await objects.ready("environment/at-once");
+  const before = await applicationOf(installation, keystead, "at-once");
+  const first = await objects.get("environment/at-once");
+  await objects.client.request({
+    method: "DELETE",
+    path: resourcePath(KINDS.environment, { namespace, name: "at-once" }),
+    body: { propagationPolicy: "Foreground" },
+  });
+
+  // As a GitOps tool does that never waits: some of these still meet the old one.
+  const second = await eventually(async () => {
+    await objects.apply(environment("at-once"));
+    const found = await objects.get("environment/at-once");
+    expect(found.metadata.uid).not.toBe(first.metadata.uid);
+    return found;
+  });
+  await objects.ready("environment/at-once");
+  const after = await applicationOf(installation, keystead, "at-once");
+  expect((await before.ask("/connections")).status).toBe(401);
+  expect((await after.ask("/connections")).status).toBe(200);
+  const { metadata } = await objects.get("secret/at-once-keystead");
+  expect(metadata.ownerReferences).toMatchObject([{ kind: "Environment", uid: second.metadata.uid }]);
 });
 
 test("every deletion is one event of the audit, with who did it and under which id it can be restored", async () => {

@@ -43,6 +43,9 @@ test(
     );
     await objects.reach("connection/stalled", "Ready=False ConnectionIdInUse", "Stalled=True ConnectionIdInUse");
 
+    await objects.delete("secret/acme");
+    await objects.reach("connection/a", "Ready=True Succeeded", "Reconciling=True SecretNotFound");
+
     await kubectl(["delete", "namespace", victim.name, "--timeout=100s"]);
 
     const left = await query<{ left: number }>(

@@ -10,6 +10,7 @@ import { loadIdentity } from "./identity.ts";
 import type { CampaignOptions } from "./leader-election.ts";
 import { campaign } from "./leader-election.ts";
 import type { Lease } from "./lease.ts";
+import { microTime } from "./micro-time.ts";
 import { LEASE, resourcePath } from "./resource-path.ts";
 
 const times = { leaseDurationMs: 1_000, renewDeadlineMs: 600, retryMs: 50 };
@@ -118,7 +119,7 @@ test("a leader that stops gives the lease back, so that the next does not wait f
   expect((await readLease(client, namespace.name)).spec?.holderIdentity).toBe("");
 });
 
-test("a lease whose holder is silent is taken over after its duration as seen here, whatever its clock says", async () => {
+test("bad case 25: a lease whose holder is silent is taken over after its duration as seen here, whatever its clock says", async () => {
   await using namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   // The holder's clock is a year ahead: by its times the lease would never end.
@@ -135,6 +136,43 @@ test("a lease whose holder is silent is taken over after its duration as seen he
   await eventually(() => expect(leads(one)).toBe(true));
   expect(performance.now() - startedAt).toBeGreaterThanOrEqual(1_000);
   expect(one.reigns[0]?.fence).toBe(8);
+  one.stop.abort();
+  await one.ended;
+});
+
+test("bad case 25: a holder whose clock is a minute behind keeps the lease that it renews", async () => {
+  await using namespace = await createNamespace("election");
+  await using client = createKubeClient(await realIdentity());
+  const spec = { holderIdentity: "behind", leaseDurationSeconds: 30, leaseTransitions: 7 };
+  const path = resourcePath(LEASE, { namespace: namespace.name, name: "leader" });
+  const renewing = Promise.withResolvers<void>();
+  let renewals = 0;
+  const renew = async (method: "POST" | "PATCH"): Promise<void> => {
+    // By this it ended half a minute ago.
+    const renewTime = microTime(Date.now() - 60_000);
+    await client.request({
+      method,
+      path: method === "POST" ? resourcePath(LEASE, { namespace: namespace.name }) : path,
+      body: {
+        apiVersion: "coordination.k8s.io/v1",
+        kind: "Lease",
+        metadata: { name: "leader" },
+        spec: { ...spec, renewTime },
+      },
+      ...(method === "PATCH" && { contentType: "application/merge-patch+json" }),
+    });
+  };
+  await renew("POST");
+  const one = campaigner(client, namespace.name, {
+    // Each time the other one has looked.
+    answered() {
+      renewals += 1;
+      if (renewals < 10) void renew("PATCH").catch(renewing.reject);
+      else renewing.resolve();
+    },
+  });
+  await renewing.promise;
+  expect(one.reigns).toEqual([]);
   one.stop.abort();
   await one.ended;
 });
