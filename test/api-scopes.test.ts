@@ -39,6 +39,10 @@ async function answer(path: string, key: string | undefined): Promise<Answer> {
   return { status: response.status, body };
 }
 
+function read(id: string, key: string | undefined): Promise<Answer> {
+  return answer(`/connections/${id}?provider_config_key=github`, key);
+}
+
 async function connectionIds(key: string | undefined, path = "/connections"): Promise<string[]> {
   const { body } = await answer(path, key);
   const list = body["connections"] as { connection_id: string }[];
@@ -95,7 +99,6 @@ test("to a key with a selector the connections without its tags do not exist", a
     { name: "both", scopes, connectionSelector: { team: "support", tier: "1" } },
     { name: "none", scopes },
   );
-  const read = (id: string, key: string | undefined) => answer(`/connections/${id}?provider_config_key=github`, key);
   expect((await read("acme", one)).status).toBe(200);
   const hidden = await read("other", one);
   const absent = await read("nobody", one);

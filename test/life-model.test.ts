@@ -21,8 +21,10 @@ const PATIENCE_MS = 300_000;
 const slot = fc.constantFrom("a" as const, "b" as const);
 const taken = fc.oneof<fc.WeightedArbitrary<LifeStep>[]>(
   {
-    weight: 3,
-    arbitrary: fc.record({ kind: fc.constantFrom("apply environment", "delete environment", "restore environment") }),
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constantFrom("apply environment", "delete environment", "restore environment", "rotate"),
+    }),
   },
   { weight: 5, arbitrary: fc.record({ kind: fc.constantFrom("apply", "delete", "restore", "change"), slot }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant("expire") }) },

@@ -19,8 +19,12 @@ export interface Fate {
   readonly delayMs?: number;
   /** Answered instead of the API server. */
   readonly refusal?: { readonly code: number; readonly reason: string };
-  /** The call does not arrive, or it does and its answer stays out; `answered` is called once it is there. */
-  readonly lost?: { readonly what: "call" } | { readonly what: "answer"; readonly answered: () => void };
+  /** It arrives once this resolves. */
+  readonly held?: Promise<void>;
+  /** The call does not arrive, or it does and its answer stays out. */
+  readonly lost?: "call" | "answer";
+  /** Called when the API server's answer is complete. */
+  readonly answered?: () => void;
 }
 
 /** A way to the API server on which calls can be held up and refused. */
@@ -47,19 +51,21 @@ export async function startApiServerProxy(server: ServerAddress): Promise<ApiSer
     const url = incoming.url ?? "/";
     const call = { method: incoming.method ?? "GET", url, isWatch: /[?&]watch=/.test(url) };
     calls.push(call);
-    const { delayMs = 0, refusal, lost } = fateOf?.(call) ?? {};
+    const { delayMs = 0, held, refusal, lost, answered } = fateOf?.(call) ?? {};
     if (delayMs > 0) await delay(delayMs);
+    await held;
     if (refusal) {
       outgoing.writeHead(refusal.code, { "content-type": "application/json" });
       outgoing.end(JSON.stringify({ kind: "Status", apiVersion: "v1", status: "Failure", ...refusal }));
       return;
     }
-    if (lost?.what === "call") return;
+    if (lost === "call") return;
     const { host, port } = server;
     const onward = https.request({ agent, host, port, method: call.method, path: url, headers: incoming.headers });
     onward.on("response", (answer) => {
-      if (lost) {
-        answer.resume().on("end", lost.answered);
+      if (answered) answer.on("end", answered);
+      if (lost === "answer") {
+        answer.resume();
         return;
       }
       outgoing.writeHead(answer.statusCode ?? 502, answer.headers);

@@ -162,8 +162,13 @@ export async function createEnvironment(
       return { change: store, remove: () => softDeleteConnection(api.vault, identity.owner.uid, TEST) };
     },
     async apiKeys(...desired) {
-      const defaults = { connectionSelector: undefined, expiresAfterSeconds: undefined, rotationToken: undefined };
-      const keys = desired.map((one) => ({ ...defaults, ...one }));
+      const keys = desired.map(({ name, scopes, connectionSelector, expiresAfterSeconds }) => ({
+        name,
+        scopes,
+        connectionSelector,
+        expiresAfterSeconds,
+        rotationToken: undefined,
+      }));
       await storeApiKeys(api.vault, { environmentId: environment.id, owner, keys });
       const made = keys.map(({ name }) => readSecretKeys(api.vault, environment.id, name));
       return (await Promise.all(made)).map(({ current }) => current.reveal());

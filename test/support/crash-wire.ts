@@ -69,8 +69,8 @@ export async function startCrashWire(way: {
   const toApiServer = stack.use(await startApiServerProxy(way.server));
   toApiServer.decide(({ method, url, isWatch }) => {
     const verdict = isWatch ? "pass" : turnstile.admit(`${method} ${url.split("?")[0]}`);
-    if (verdict === "hold") return { lost: { what: "call" } };
-    return verdict === "mute" ? { lost: { what: "answer", answered: strike } } : undefined;
+    if (verdict === "hold") return { lost: "call" };
+    return verdict === "mute" ? { lost: "answer", answered: strike } : undefined;
   });
   const toPostgres = stack.use(
     await startPostgresWire({ host: database.hostname, port: Number(database.port) }, turnstile),

@@ -12,7 +12,7 @@ export interface HoldingProxy extends AsyncDisposable {
 export interface HeldMessage {
   /** Resolves when there is one. */
   readonly arrived: Promise<void>;
-  /** Delivers it, and resolves when the server has answered. */
+  /** Delivers it, and resolves when the server has answered; to a connection that the server has closed meanwhile it does nothing. */
   deliver(): Promise<void>;
 }
 
@@ -56,7 +56,7 @@ export async function startHoldingProxy(target: { host: string; port: number }):
       return {
         arrived: arrived.promise,
         async deliver() {
-          if (held === undefined) return;
+          if (held === undefined || held.upstream.destroyed) return;
           const answered = once(held.upstream, "data");
           held.client.resume();
           await answered;

@@ -28,7 +28,7 @@ interface Connected {
 
 interface Identity {
   readonly id: string;
-  readonly key: string;
+  key: string;
   /** What came back if it was restored. */
   readonly along: Map<Slot, Row>;
   isExpired: boolean;
@@ -36,7 +36,7 @@ interface Identity {
 
 /** One thing that somebody does. What makes no sense at the moment, such as restoring what is there, does nothing. */
 export type LifeStep =
-  | { readonly kind: "apply environment" | "delete environment" | "restore environment" }
+  | { readonly kind: "apply environment" | "delete environment" | "restore environment" | "rotate" }
   | { readonly kind: "apply" | "delete" | "restore" | "change"; readonly slot: Slot }
   /** So much time goes by that nothing deleted so far can be restored. */
   | { readonly kind: "expire" };
@@ -62,6 +62,7 @@ export function createLife({ installation, api, name }: LifeOptions): Life {
   const names = { environment: `environment-${name}`, integration: `integration-${name}` };
   const itself = `environment/${names.environment}` as const;
   const identities: Identity[] = [];
+  const rotatedKeys: string[] = [];
   let alive: Identity | undefined;
   let lastDeleted: Identity | undefined;
   const slots: Record<Slot, Connected> = {
@@ -149,6 +150,19 @@ export function createLife({ installation, api, name }: LifeOptions): Life {
     await expectAllStored();
   }
 
+  async function rotate(): Promise<void> {
+    if (!alive) return;
+    const token = `${rotatedKeys.length}`;
+    await objects.patch(itself, { metadata: { annotations: { "keystead.dev/rotate-secret-key": token } } });
+    await eventually(async () => {
+      const { status } = await objects.get(itself);
+      expect(status).toMatchObject({ secretKey: { lastHandledRotation: token } });
+    });
+    rotatedKeys.push(alive.key);
+    alive.key = await keyInSecret();
+    expect(rotatedKeys, "keys that were rotated").not.toContain(alive.key);
+  }
+
   async function apply(slot: Slot): Promise<void> {
     const one = slots[slot];
     one.isApplied = true;
@@ -207,6 +221,8 @@ export function createLife({ installation, api, name }: LifeOptions): Life {
           return deleteEnvironment();
         case "restore environment":
           return restoreEnvironment();
+        case "rotate":
+          return rotate();
         case "apply":
           return apply(step.slot);
         case "delete":
@@ -224,6 +240,7 @@ export function createLife({ installation, api, name }: LifeOptions): Life {
     expectModel: () =>
       eventually(async () => {
         for (const [slot, { row }] of Object.entries(slots) as [Slot, Connected][]) {
+          for (const key of rotatedKeys) expect(await ask(key, slot), `${slot} with a rotated key`).toBe("401");
           for (const identity of identities) {
             const wanted = identity === alive ? (row?.token ?? "404") : "401";
             expect(await ask(identity.key, slot), `${slot} with the key of ${identity.id}`).toBe(wanted);

@@ -1,6 +1,6 @@
 -- min_code_version: 1
 --
--- Audit events in daily partitions, the chain over them, and what may be dropped by age. Why so: docs/decisions/0008.
+-- Audit events in daily partitions, the chain over them, and what may be dropped by age. Why so: docs/decisions/0009.
 
 create table keystead.audit_settings (
   only_row boolean primary key default true check (only_row),
