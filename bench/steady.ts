@@ -4,7 +4,7 @@ import { startController } from "./support/controller-process.ts";
 import { cpuSeconds } from "./support/cpu-time.ts";
 import { whenIdle } from "./support/idle.ts";
 import { progress } from "./support/progress.ts";
-import { rowWrites } from "./support/row-writes.ts";
+import { rowWrites, writesSince } from "./support/row-writes.ts";
 import { POPULATION } from "./support/session.ts";
 import { startStatementProxy } from "./support/statement-proxy.ts";
 import type { Findings, Table } from "./support/table.ts";
@@ -36,7 +36,7 @@ export const steady: Table = {
     const calls = await callsOfController(arena.auditLog, since);
     const { now } = controller.memory();
     await controller.child.stop();
-    const rows = (await rowWrites(arena.database.ownerUrl)) - writesBefore;
+    const { kept, own } = writesSince(writesBefore, await rowWrites(arena.database.ownerUrl));
 
     const leases = calls.filter(({ resource }) => resource === "leases").length;
     const watches = calls.filter(({ verb }) => verb === "watch").length;
@@ -48,6 +48,7 @@ export const steady: Table = {
         ["other calls to the API server", String(calls.length - leases - watches)],
         ["health checks of the database", String(statements.filter((sql) => sql === PING).length)],
         ["other statements in the database", String(statements.filter((sql) => sql !== PING).length)],
+        ["rows about the process itself: its reign, the encryption key it has configured", String(own)],
         ["CPU of the controller", `${((cpu / (steadyMinutes * 60)) * 100).toFixed(2)} % of a core`],
         ["RSS at the end", `${now.toFixed(1)} MB`],
       ],
@@ -58,7 +59,7 @@ export const steady: Table = {
           limit: { atMost: 0 },
           unit: "",
         },
-        { what: "rows written in the database", measured: rows, limit: { atMost: 0 }, unit: "" },
+        { what: "rows written in the database", measured: kept, limit: { atMost: 0 }, unit: "" },
       ],
       method: ["Calls are counted from the API server's audit log, statements by a proxy in front of Postgres."],
     };

@@ -3,8 +3,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import type { Child } from "../../dev/processes/child-process.ts";
 import { KeysteadError } from "../../src/errors.ts";
 
-/** Memory just after a full garbage collection, in MB. */
+/** Memory just after full garbage collections, in MB. */
 export interface MemoryAfterGc {
+  /** After ordinary ones, which keep pages that they emptied: 2 MB of them come and go with whatever happened last. */
+  readonly rssOrdinary: number;
+  /** After those of the last resort, which give the pages back. */
   readonly rss: number;
   /** JavaScript heap and what it holds outside of itself (buffers). */
   readonly used: number;
@@ -14,17 +17,21 @@ const MARK = "memory after a garbage collection: ";
 
 /**
  * Runs in the measured process, so it is plain JavaScript that needs no type stripping, which would cost memory itself.
- * Several collections, a moment apart: the first frees what finalizers of the next hold on to. "last-resort", because an
- * ordinary one keeps the pages that it emptied, and 2 MB of them come and go with whatever happened last.
+ * Several collections of each kind, a moment apart: the first frees what finalizers of the next hold on to.
  */
 const PROBE = `
-process.on("SIGUSR2", async () => {
+async function collect(flavor) {
   for (let round = 0; round < 4; round += 1) {
-    gc({ type: "major", flavor: "last-resort" });
+    gc({ type: "major", flavor });
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
   const { rss, heapUsed, external } = process.memoryUsage();
-  console.log(${JSON.stringify(MARK)} + JSON.stringify({ rss: rss / 1e6, used: (heapUsed + external) / 1e6 }));
+  return { rss: rss / 1e6, used: (heapUsed + external) / 1e6 };
+}
+process.on("SIGUSR2", async () => {
+  const ordinary = await collect("regular");
+  const { rss, used } = await collect("last-resort");
+  console.log(${JSON.stringify(MARK)} + JSON.stringify({ rssOrdinary: ordinary.rss, rss, used }));
 });`;
 
 /** Arguments of node that make a process answer `memoryAfterGc`. */
