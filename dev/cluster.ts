@@ -5,7 +5,7 @@ import type { Progress } from "./control-plane/binaries.ts";
 import type { Child } from "./processes/child-process.ts";
 import type { ChildProcesses } from "./processes/child-processes.ts";
 import { startControlPlane } from "./control-plane/control-plane.ts";
-import { createKubectl, kubectlOnPath } from "./control-plane/kubectl.ts";
+import { createKubectl, onPath } from "./control-plane/kubectl.ts";
 import type { Kubectl } from "./control-plane/kubectl.ts";
 import { writeText } from "./state-file.ts";
 
@@ -72,7 +72,8 @@ const WITHOUT_CONTROLLER_MANAGER =
  * kubeconfig, which every later command names, so that a switch of context meanwhile changes nothing.
  */
 export async function useContext(context: string, options: ClusterOptions): Promise<Cluster> {
-  const program = kubectlOnPath() ?? join((await findBinaries(options.progress, options.signal)).directory, "kubectl");
+  const program =
+    onPath("kubectl") ?? join((await findBinaries(options.progress, options.signal)).directory, "kubectl");
   const cache = join(options.directory, "kubectl-cache");
   const copy = await createKubectl(
     program,

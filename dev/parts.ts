@@ -1,5 +1,6 @@
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
+import { loadConfig } from "../src/config.ts";
 import { KeysteadError } from "../src/errors.ts";
 import { lastLines } from "./processes/child-process.ts";
 import type { Child } from "./processes/child-process.ts";
@@ -41,6 +42,18 @@ export function partEnvironment(user: NodeJS.ProcessEnv, settings: PartSettings)
     KUBECONFIG: settings.kubeconfig,
     KEYSTEAD_API_PORT: String(settings.apiPort),
   };
+}
+
+/** What `partEnvironment` is given before the servers run: of where they are only that it will be known. */
+const NOT_YET = { databaseUrl: "postgres://localhost/keystead", kubeconfig: "kubeconfig", leaderElection: true };
+
+/**
+ * Throws `configuration_invalid` if controller and API would refuse the user's settings or the kept key: said before any
+ * server is started.
+ */
+export function checkSettings(user: NodeJS.ProcessEnv, known: Pick<PartSettings, "encryptionKey" | "apiPort">): void {
+  const settings = partEnvironment(user, { ...NOT_YET, ...known });
+  loadConfig(settings, ["installation", "encryption", "database", "api", "metrics", "controller"]);
 }
 
 /** An empty variable counts as unset in the parts, so it must not hide what the workbench sets. */

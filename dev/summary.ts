@@ -1,5 +1,5 @@
 import { join, relative } from "node:path";
-import { kubectlOnPath } from "./control-plane/kubectl.ts";
+import { onPath } from "./control-plane/kubectl.ts";
 import type { StartOptions } from "./start-options.ts";
 import { alignedTable } from "./terminal.ts";
 import type { Terminal } from "./terminal.ts";
@@ -39,14 +39,16 @@ export function printSummary(workbench: Workbench, options: StartOptions, termin
 
 function commands(workbench: Workbench, at: (name: string) => string): string[] {
   const { cluster, apiPort } = workbench;
-  const kubectl = kubectlOnPath() ? "kubectl" : cluster.kubectl.program;
+  const kubectl = onPath("kubectl") ? "kubectl" : cluster.kubectl.program;
   const secret = "secret production-keystead -o jsonpath='{.data.KEYSTEAD_SECRET_KEY}'";
+  const sealed = `psql "$(cat ${at("database-url")})" -c 'select connection_id, credentials_sealed from keystead.connections'`;
   return [
     `export KUBECONFIG=${cluster.kubeconfig}`,
     `${kubectl} -n keystead-demo get keystead`,
     `KEY=$(${kubectl} -n keystead-demo get ${secret} | base64 -d)`,
     `curl -H "Authorization: Bearer $KEY" 'http://localhost:${apiPort}/connections/acme?provider_config_key=stripe'`,
-    `psql "$(cat ${at("database-url")})" -c 'select connection_id, credentials_sealed from keystead.connections'`,
+    // Postgres comes without it, so it is of use only to who has it.
+    ...(onPath("psql") ? [sealed] : []),
   ];
 }
 

@@ -10,7 +10,7 @@ import type { Database } from "./database.ts";
 import { readOrMakeEncryptionKey } from "./encryption-key.ts";
 import { freePorts, portsInUse } from "./processes/free-port.ts";
 import { applyExamples, install } from "./install.ts";
-import { metricsPorts, migrateDatabase, partEnvironment, portInUse, startPart } from "./parts.ts";
+import { checkSettings, metricsPorts, migrateDatabase, partEnvironment, portInUse, startPart } from "./parts.ts";
 import type { Part } from "./parts.ts";
 import type { StartOptions } from "./start-options.ts";
 import { readText, writeText } from "./state-file.ts";
@@ -47,6 +47,7 @@ export async function startWorkbench(start: WorkbenchOptions): Promise<Workbench
   const [controllerPort, metricsPort] = await metricsPorts(process.env);
   const encryptionKey =
     process.env["KEYSTEAD_ENCRYPTION_KEY"] || readOrMakeEncryptionKey(join(directory, "encryption-key"));
+  checkSettings(process.env, { encryptionKey, apiPort });
 
   const [{ cluster, identity }, { database, url, warning }] = await Promise.all([
     prepareCluster(start),

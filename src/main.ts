@@ -124,7 +124,8 @@ async function verifyAudit(
 async function serveRoles(roles: readonly ("controller" | "api")[]): Promise<number> {
   const { serve } = await import("./serve.ts");
   const stop = new AbortController();
-  for (const name of ["SIGINT", "SIGTERM"] as const) process.once(name, () => stop.abort());
+  // Heard again and again: a terminal and what passes its Ctrl-C on both send one, and the end has a deadline anyway.
+  for (const name of ["SIGINT", "SIGTERM"] as const) process.on(name, () => stop.abort());
   try {
     await serve(roles, stop.signal);
   } finally {

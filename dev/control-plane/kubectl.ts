@@ -10,10 +10,10 @@ export interface Kubectl {
   (args: readonly string[], stdin?: string): Promise<string>;
 }
 
-/** Path of the kubectl on the PATH, if there is one. */
-export function kubectlOnPath(): string | undefined {
+/** Path of a program of the user's, if it is on the PATH. */
+export function onPath(program: string): string | undefined {
   const folders = (process.env["PATH"] ?? "").split(delimiter);
-  return folders.map((folder) => join(folder, "kubectl")).find((path) => isExecutable(path));
+  return folders.map((folder) => join(folder, program)).find((path) => isExecutable(path));
 }
 
 /**
