@@ -1,5 +1,6 @@
 import { Secret } from "../crypto/secret.ts";
 import { tokenDigest, tokenKindOf } from "../crypto/token.ts";
+import { hasCode } from "../errors.ts";
 import { objectKey } from "../kube/object.ts";
 import type { Environment } from "../resources/environment.ts";
 import { ENVIRONMENT } from "../resources/kinds.ts";
@@ -48,6 +49,21 @@ export async function takeOver(
   });
   const resource = withFinalizer(environment);
   return { kind: "own", resource, state: await deps.rows.environment(resource) };
+}
+
+/** A pass, and what to say where it found in the middle that the environment is not this resource's any more. */
+export async function unlessSuperseded(
+  deps: ControllerDeps,
+  environment: Environment,
+  pass: () => Promise<Outcome>,
+): Promise<Outcome> {
+  try {
+    return await pass();
+  } catch (thrown) {
+    const superseded = hasCode(thrown, "environment_superseded") && (await refuseSuperseded(deps, environment));
+    if (!superseded) throw thrown;
+    return superseded;
+  }
 }
 
 /** What refers to it is told as well: it has no environment any more to be stored in. */

@@ -86,15 +86,16 @@ async function reconcileConnection(deps: ControllerDeps, resource: Connection, c
   }
 }
 
-function revivalOf(deps: ControllerDeps, connection: Connection, { environmentId, integrationId }: Parents) {
+function revivalOf(deps: ControllerDeps, connection: Connection, parents: Parents) {
+  const { environmentId, environmentUid, integrationId } = parents;
   const owner = ownerOf(deps, connection.metadata);
-  const place = { environmentId, integrationId, connectionId: connectionIdOf(connection) };
+  const place = { environmentId, environmentUid, integrationId, connectionId: connectionIdOf(connection) };
   const keepsCredentials = connection.spec.credentials === undefined;
   return {
     kind: CONNECTION,
     find: (resource: Connection) => deps.rows.connection(resource),
     restore: (id: string) => restoreConnection(deps.vault, { id, owner, ...place, keepsCredentials }),
-    claimRow: (state: ConnectionState) => claimRow(deps.vault, AUDITED_CONNECTION, { ...state, owner }),
+    claimRow: (state: ConnectionState) => claimRow(deps.vault, AUDITED_CONNECTION, { ...state, environmentUid, owner }),
   };
 }
 
@@ -123,6 +124,7 @@ function declare(
   return {
     owner: ownerOf(deps, connection.metadata),
     environmentId: parents.environmentId,
+    environmentUid: parents.environmentUid,
     integrationId: parents.integrationId,
     connectionId: connectionIdOf(connection),
     expectedRevision: state?.revision ?? 0,

@@ -72,13 +72,14 @@ function hasStray(deps: ControllerDeps, environment: Environment, state: State, 
 }
 
 function wantedSecrets(deps: ControllerDeps, environment: Environment, state: State): WantedSecret[] {
+  const { uid } = environment.metadata;
   const previous = state.replacedKeys.find(({ name }) => name === MAIN_SECRET_KEY)?.fingerprint;
   const main: WantedSecret = {
     name: secretNameOf(environment),
     holds: [state.secretKeyFingerprint, previous].join(" "),
     async data(existing) {
       const keys =
-        keysIn(existing, state.secretKeyFingerprint, previous) ?? (await mainKeys(deps.vault, state, previous));
+        keysIn(existing, state.secretKeyFingerprint, previous) ?? (await mainKeys(deps.vault, state, previous, uid));
       return {
         KEYSTEAD_SECRET_KEY: keys.current.reveal(),
         ...(keys.previous && { KEYSTEAD_PREVIOUS_SECRET_KEY: keys.previous.reveal() }),
@@ -95,7 +96,8 @@ function wantedSecrets(deps: ControllerDeps, environment: Environment, state: St
         name: secretName,
         holds: fingerprint,
         async data(existing) {
-          const keys = keysIn(existing, fingerprint, undefined) ?? (await readSecretKeys(deps.vault, state.id, name));
+          const keys =
+            keysIn(existing, fingerprint, undefined) ?? (await readSecretKeys(deps.vault, state.id, name, uid));
           return { KEYSTEAD_SECRET_KEY: keys.current.reveal(), KEYSTEAD_HOST: deps.serviceUrl };
         },
       },
@@ -167,7 +169,12 @@ function keyIn(existing: KubeSecret | undefined, member: string, fingerprint: st
 }
 
 /** The environment's own keys from the database, or the one that was just read or made. */
-async function mainKeys(vault: Vault, state: State, previous: string | undefined): Promise<EnvironmentSecretKeys> {
+async function mainKeys(
+  vault: Vault,
+  state: State,
+  previous: string | undefined,
+  uid: string,
+): Promise<EnvironmentSecretKeys> {
   if ("secretKey" in state && previous === undefined) return { current: state.secretKey, previous: undefined };
-  return readSecretKeys(vault, state.id, MAIN_SECRET_KEY);
+  return readSecretKeys(vault, state.id, MAIN_SECRET_KEY, uid);
 }

@@ -16,7 +16,7 @@ import { restoreEnvironment } from "../vault/restore-environment.ts";
 import { CHILDREN_BATCH } from "../vault/soft-delete-children.ts";
 import { softDeleteEnvironment } from "../vault/soft-delete-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
-import { takeOver } from "./adopt.ts";
+import { takeOver, unlessSuperseded } from "./adopt.ts";
 import { keepApiKeys, refuseSharedSecret } from "./api-keys.ts";
 import { claim } from "./claim.ts";
 import { dataKeyTokenOf, replaceDataKey } from "./data-key-rotation.ts";
@@ -39,7 +39,7 @@ export function environmentReconciler(deps: ControllerDeps): Reconciler<Environm
     kind: ENVIRONMENT,
     parse: parseEnvironment,
     get: deps.environments.get,
-    reconcile: (resource, calls) => reconcileEnvironment(deps, resource, calls),
+    reconcile: (resource, calls) => unlessSuperseded(deps, resource, () => reconcileEnvironment(deps, resource, calls)),
     release: (resource, calls) => releaseEnvironment(deps, resource, calls),
   };
 }

@@ -17,7 +17,7 @@ import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { INTEGRATION } from "../resources/kinds.ts";
 import { makeWay } from "./make-way.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
-import { findEnvironment } from "./parents.ts";
+import { findEnvironment, type StoredParent } from "./parents.ts";
 import { release } from "./release.ts";
 import { reviveRow, withFinalizer } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
@@ -41,10 +41,10 @@ async function reconcileIntegration(deps: ControllerDeps, resource: Integration,
   const environment = await findEnvironment(deps, resource);
   if (environment.kind !== "environment") return environment;
 
-  const revived = await reviveRow(deps.client, resource, revivalOf(deps, resource, environment.id), calls);
+  const revived = await reviveRow(deps.client, resource, revivalOf(deps, resource, environment), calls);
   if (revived.kind !== "revived") return revived;
   const { resource: integration, state } = revived;
-  const declared = declare(deps, integration, environment.id, state);
+  const declared = declare(deps, integration, environment, state);
   const decision = await decide(
     deps.secrets,
     integration,
@@ -72,13 +72,15 @@ async function reconcileIntegration(deps: ControllerDeps, resource: Integration,
   }
 }
 
-function revivalOf(deps: ControllerDeps, { metadata }: Integration, environmentId: string) {
+function revivalOf(deps: ControllerDeps, { metadata }: Integration, { environmentId, environmentUid }: StoredParent) {
   const owner = ownerOf(deps, metadata);
+  const place = { environmentId, environmentUid, uniqueKey: metadata.name };
   return {
     kind: INTEGRATION,
     find: (resource: Integration) => deps.rows.integration(resource),
-    restore: (id: string) => restoreIntegration(deps.vault, { id, owner, environmentId, uniqueKey: metadata.name }),
-    claimRow: (state: IntegrationState) => claimRow(deps.vault, AUDITED_INTEGRATION, { ...state, owner }),
+    restore: (id: string) => restoreIntegration(deps.vault, { id, owner, ...place }),
+    claimRow: (state: IntegrationState) =>
+      claimRow(deps.vault, AUDITED_INTEGRATION, { ...state, environmentUid, owner }),
   };
 }
 
@@ -99,7 +101,7 @@ function releaseIntegration(
 function declare(
   deps: ControllerDeps,
   integration: Integration,
-  environmentId: string,
+  { environmentId, environmentUid }: StoredParent,
   state: IntegrationState | undefined,
 ): Declared {
   const { name } = integration.metadata;
@@ -107,6 +109,7 @@ function declare(
   return {
     owner: ownerOf(deps, integration.metadata),
     environmentId,
+    environmentUid,
     uniqueKey: name,
     provider: provider ?? name,
     expectedRevision: state?.revision ?? 0,

@@ -1,6 +1,7 @@
 import { hasCode, KeysteadError } from "../errors.ts";
 import type { AuditedKind } from "../vault/audit-fragments.ts";
 import { claimRow } from "../vault/claim-row.ts";
+import type { HeldEnvironment } from "../vault/lock-parents.ts";
 import type { Owner } from "../vault/owner.ts";
 import type { CallOptions, ControllerDeps } from "./deps.ts";
 
@@ -23,12 +24,14 @@ interface Holder {
 export async function makeWay(
   deps: Pick<ControllerDeps, "vault" | "sweep">,
   kind: AuditedKind,
-  { environmentId, owner }: { readonly environmentId: string; readonly owner: Owner },
+  desired: HeldEnvironment & { readonly owner: Owner },
   thrown: unknown,
   { signal }: CallOptions,
 ): Promise<void> {
+  const { environmentId, environmentUid, owner } = desired;
   if (hasCode(thrown, "row_unclaimed")) {
-    await claimRow(deps.vault, kind, { environmentId, owner, id: String(thrown.details["id"]) });
+    const id = String(thrown.details["id"]);
+    await claimRow(deps.vault, kind, { environmentId, environmentUid, owner, id });
     return;
   }
   const holder = holderOf(thrown);

@@ -11,8 +11,16 @@ type ParentDeps = Pick<ControllerDeps, "environments" | "integrations" | "rows">
 export interface Parents {
   readonly kind: "parents";
   readonly environmentId: string;
+  readonly environmentUid: string;
   readonly integrationId: string;
   readonly integration: Integration;
+}
+
+/** The Environment that a resource refers to, with its row: whoever writes there has to be refused when another has it by then. */
+export interface StoredParent {
+  readonly kind: "environment";
+  readonly environmentId: string;
+  readonly environmentUid: string;
 }
 
 /** The row of the Environment that a resource belongs to, or what has to happen first. */
@@ -23,7 +31,7 @@ export async function findEnvironment(
     readonly metadata: { readonly namespace: string };
     readonly spec: { readonly environmentRef: { readonly name: string } };
   },
-): Promise<{ readonly kind: "environment"; readonly id: string } | Outcome> {
+): Promise<StoredParent | Outcome> {
   const { namespace } = resource.metadata;
   const { name } = resource.spec.environmentRef;
   const environment = deps.environments.get(objectKey(namespace, name));
@@ -33,14 +41,14 @@ export async function findEnvironment(
       `Environment ${name} does not exist in namespace ${namespace}. Create it; this ${resource.kind} goes on by itself.`,
     );
   }
-  const id = await deps.rows.environmentId(environment.value);
-  if (id === undefined) {
+  const environmentId = await deps.rows.environmentId(environment.value);
+  if (environmentId === undefined) {
     return waiting(
       "EnvironmentNotReady",
       `Environment ${name} is not stored yet. Its own status says what it waits for.`,
     );
   }
-  return { kind: "environment", id };
+  return { kind: "environment", environmentId, environmentUid: environment.value.metadata.uid };
 }
 
 /** Environment and Integration of a Connection, or the outcome that says which is missing or does not let it in. */
@@ -60,7 +68,7 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
   // Before its row is looked for, which the Integration of another Environment cannot have in this one.
   const refused = found.ok ? refuseIntegration(found.value, connection) : undefined;
   if (refused) return refused;
-  const integrationId = await deps.rows.integrationId(found.value, environment.id);
+  const integrationId = await deps.rows.integrationId(found.value, environment.environmentId);
   if (!found.ok || integrationId === undefined) {
     const outcome = waiting(
       "IntegrationNotReady",
@@ -68,7 +76,7 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
     );
     return integrationId === undefined ? withNothingStored(outcome) : outcome;
   }
-  return { kind: "parents", environmentId: environment.id, integrationId, integration: found.value };
+  return { ...environment, kind: "parents", integrationId, integration: found.value };
 }
 
 /** Whether the Integration lets the Connection in. Pure. */

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { tokenDigest } from "../crypto/token.ts";
 import { eventsOf, served } from "../../test/support/restorable.ts";
 import {
   actorOf,
@@ -11,13 +12,19 @@ import {
   type TestVault,
 } from "../../test/support/vault.ts";
 import { adoptEnvironment } from "./adopt-environment.ts";
-import { AUDITED_CONNECTION } from "./audit-fragments.ts";
+import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
 import { claimRow } from "./claim-row.ts";
 import { describeConnections } from "./describe-connections.ts";
-import { describeEnvironments } from "./describe-environments.ts";
+import { describeEnvironments, MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { describeIntegrations } from "./describe-integrations.ts";
+import { beginGrace } from "./grace-period.ts";
 import type { Owner } from "./owner.ts";
+import { readEnvironmentSecretKey, readSecretKeys } from "./read-environment-secret-key.ts";
 import { restoreConnection } from "./restore-connection.ts";
+import { restoreEnvironment } from "./restore-environment.ts";
+import { restoreIntegration } from "./restore-integration.ts";
+import { rotateDataKey } from "./rotate-data-key.ts";
+import { rotateSecretKey } from "./rotate-secret-key.ts";
 import { softDeleteConnection } from "./soft-delete-connection.ts";
 import { softDeleteEnvironment } from "./soft-delete-environment.ts";
 import { storeConnection } from "./store-connection.ts";
@@ -74,16 +81,55 @@ test("nothing of the former cluster can be written any more, new or old, whateve
   await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner: foreign("production") });
 
   const parents = { environmentId, integrationId };
-  for (const refused of [
+  const refusals = await Promise.allSettled([
     storeConnection(vault, { ...desired, tags: { team: "support" }, known: before }),
     storeConnection(vault, desiredConnection(parents, { connectionId: "new" })),
     storeIntegration(vault, integration),
     storeIntegration(vault, desiredIntegration(environmentId, { uniqueKey: "new" })),
-  ]) {
-    await expect(refused).rejects.toHaveProperty("code", "environment_superseded");
-  }
+  ]);
+  for (const refusal of refusals)
+    expect(refusal).toMatchObject({ status: "rejected", reason: { code: "environment_superseded" } });
   expect(await softDeleteConnection(vault, desired.owner.uid, actorOf(desired.owner))).toBeUndefined();
   expect(await served(vault, keyDigest)).toMatchObject({ apiKey: "token-of-acme" });
+});
+
+test("in one namespace, resources of the former Environment store, claim, restore and end nothing of the successor's", async () => {
+  await using context = await createTestVault();
+  const { vault } = context;
+  const { environment, environmentId, integrationId, keyDigest, desired, stored, integration } =
+    await storeExample(vault);
+  const former = environment.owner;
+  const rotation = { environmentId, owner: former, cause: { kind: "token", token: "1" }, graceSeconds: 3_600 } as const;
+  await rotateSecretKey(vault, rotation);
+  const current = tokenDigest((await readEnvironmentSecretKey(vault, environmentId)).reveal());
+  const pending = (await describeEnvironments(vault, [former.uid])).get(former.uid)?.replacedKeys[0];
+  await adoptEnvironment(vault, { environmentId, secretKeyDigest: current, owner: newOwner("successor") });
+
+  const place = { environmentId, environmentUid: former.uid };
+  const back = { ...place, integrationId, connectionId: "acme", keepsCredentials: true };
+  const refusals = await Promise.allSettled([
+    storeConnection(vault, { ...desired, ...place }),
+    storeConnection(vault, desiredConnection({ environmentId, integrationId }, { ...place, connectionId: "new" })),
+    storeIntegration(vault, { ...integration, ...place }),
+    storeIntegration(vault, desiredIntegration(environmentId, { ...place, uniqueKey: "new" })),
+    claimRow(vault, AUDITED_CONNECTION, { ...place, id: stored.id, owner: desired.owner }),
+    claimRow(vault, AUDITED_INTEGRATION, { ...place, id: integrationId, owner: integration.owner }),
+    restoreConnection(vault, { id: stored.id, owner: desired.owner, ...back }),
+    restoreIntegration(vault, { id: integrationId, owner: integration.owner, uniqueKey: "github", ...place }),
+    restoreEnvironment(vault, { id: environmentId, owner: former }),
+  ]);
+  for (const refusal of refusals)
+    expect(refusal).toMatchObject({ status: "rejected", reason: { code: "environment_superseded" } });
+  const key = { environmentId, name: MAIN_SECRET_KEY, fingerprint: pending?.fingerprint ?? "", owner: former };
+  expect(await beginGrace(vault, key)).toBeUndefined();
+  expect(await rotateSecretKey(vault, { ...rotation, cause: { kind: "token", token: "2" } })).toBe(false);
+  expect(await rotateDataKey(vault, { environmentId, token: "1", actor: actorOf(former) })).toBe(false);
+  await expect(readSecretKeys(vault, environmentId, MAIN_SECRET_KEY, former.uid)).rejects.toHaveProperty(
+    "code",
+    "environment_gone",
+  );
+  expect(await served(vault, keyDigest), "the key in its grace period").toMatchObject({ apiKey: "token-of-acme" });
+  expect(await served(vault, current)).toMatchObject({ apiKey: "token-of-acme" });
 });
 
 test("adopting again, as after a crash, changes nothing", async () => {

@@ -1,6 +1,7 @@
 import type { AuditedKind } from "./audit-fragments.ts";
 import type { ReigningVault } from "./context.ts";
 import { KeysteadError } from "../errors.ts";
+import { type HeldEnvironment, holdEnvironment } from "./lock-parents.ts";
 import { takeRow, type TakenRow } from "./take-row.ts";
 
 /** What decides whether a resource may have a row that no other has. */
@@ -12,14 +13,19 @@ interface Claimable {
   readonly claimed: boolean;
 }
 
+/** A row, the resource that wants it, and the Environment that this one refers to. */
+type ClaimedRow = TakenRow & HeldEnvironment;
+
 /**
- * Gives a restored row to the resource it was restored for: that of the same cluster, kind, namespace and name. The caller
- * found it under the resource's own connection id or key. Of two that claim one row at once one gets it. Rejects with
- * `row_changed` when it is not to be had any more, or a `database_*` error.
+ * Gives a restored row to the resource it was restored for: that of the same cluster, kind, namespace and name, while the
+ * Environment it refers to has the environment. The caller found it under the resource's own connection id or key. Of two
+ * that claim one row at once one gets it. Rejects with `row_changed` when it is not to be had any more, `environment_gone`,
+ * `environment_superseded` or a `database_*` error.
  */
-export async function claimRow(vault: ReigningVault, kind: AuditedKind, row: TakenRow): Promise<void> {
+export async function claimRow(vault: ReigningVault, kind: AuditedKind, row: ClaimedRow): Promise<void> {
   const { environmentId, id, owner } = row;
   await vault.database.transaction(async (transaction) => {
+    await holdEnvironment(transaction, row);
     const [found] = await transaction.query<Claimable>(
       `select owner_cluster, owner_namespace, owner_name, owner_uid, claimed
          from keystead.${kind.kind}s

@@ -15,6 +15,8 @@ const COLUMNS = [
   ["owner_namespace", "text"],
   ["owner_name", "text"],
   ["owner_uid", "uuid"],
+  /** uid of the Environment that the resource refers to. */
+  ["environment_uid", "uuid"],
   ["credentials_type", "text"],
   ["credentials_sealed", "bytea"],
   ["credentials_expires_at", "timestamptz"],
@@ -65,6 +67,7 @@ export async function insertConnections(vault: Writer, rows: readonly Connection
              i.config_sealed, 1, i.metadata, i.metadata is not null, i.tags, i.end_user,
              i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources, i.handled_restore
         from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace)
+       where coalesce(i.environment_uid = live.environment_uid, true)
       on conflict do nothing
       returning environment_id, connection_row_id, revision
     ),
@@ -112,6 +115,7 @@ export async function updateConnections(vault: Writer, rows: readonly Connection
        where c.environment_id = i.environment_id
          and c.connection_row_id = i.connection_row_id
          and c.revision = i.revision
+         and coalesce(i.environment_uid = live.environment_uid, true)
       returning c.environment_id, c.connection_row_id, c.revision
     ),
     audited as (${insertStoreEvents(AUDITED_CONNECTION, "updated")})
@@ -123,8 +127,8 @@ export async function updateConnections(vault: Writer, rows: readonly Connection
 
 /**
  * The rows to write, and their parents as far as they are alive, of the same cluster and namespace (another one may have
- * adopted them), and the reign holds. Share locks keep parents alive until the commit: a
- * soft-delete that runs at the same time waits, and then finds the new rows too.
+ * adopted them) and still of the Environment that the resource refers to, and the reign holds. Share locks keep parents alive
+ * until the commit: a soft-delete that runs at the same time waits, and then finds the new rows too.
  */
 function inputOf({ reign }: Writer, rows: readonly ConnectionRow[]): { head: string; values: readonly SqlValue[] } {
   const { text, values } = valuesList(
@@ -134,7 +138,7 @@ function inputOf({ reign }: Writer, rows: readonly ConnectionRow[]): { head: str
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
     ${heldReign(values.length + 1)},
     live as (
-      select n.environment_id, n.integration_id, e.owner_cluster, e.owner_namespace
+      select n.environment_id, n.integration_id, e.owner_cluster, e.owner_namespace, e.owner_uid as environment_uid
         from (select distinct environment_id, integration_id from input) as i
         join keystead.environments e on e.environment_id = i.environment_id and e.deleted_at is null
         join keystead.integrations n

@@ -14,10 +14,13 @@ export interface EndingKey {
   readonly owner: Owner;
 }
 
+/** A pass that began before another Environment took the environment over must end none of its keys. */
+const IS_OWN = "exists (select from keystead.environments e where e.environment_id = $1 and e.owner_uid = $3)";
+
 /**
  * To be called once a Secret holds the new key: from now on the old one has its grace period and no more. Its recorded end
  * only comes nearer, so a call that is repeated, or never made, gives nobody more time. Gives the end, or `undefined` when
- * another call was first.
+ * another call was first, or the environment is another Environment's by now.
  */
 export async function beginGrace(vault: ReigningVault, key: EndingKey): Promise<Deadline | undefined> {
   return vault.database.transaction(async (transaction) => {
@@ -27,8 +30,9 @@ export async function beginGrace(vault: ReigningVault, key: EndingKey): Promise<
          from keystead.secret_keys k
         where d.environment_id = $1 and d.secret_key_id = k.secret_key_id
           and k.environment_id = $1 and k.fingerprint = $2 and k.pending_grace_seconds is not null
+          and ${IS_OWN}
        returning k.secret_key_id, d.expires_at as at, ${millisecondsUntil("d.expires_at")} as in_ms`,
-      [key.environmentId, key.fingerprint],
+      [key.environmentId, key.fingerprint, key.owner.uid],
     );
     if (!ended) return undefined;
     await transaction.query(
@@ -51,8 +55,9 @@ export async function endSecretKey(vault: ReigningVault, key: EndingKey): Promis
         using keystead.key_digests d
         where k.environment_id = $1 and k.fingerprint = $2
           and d.environment_id = $1 and d.secret_key_id = k.secret_key_id and d.expires_at <= now()
+          and ${IS_OWN}
        returning k.secret_key_id`,
-      [key.environmentId, key.fingerprint],
+      [key.environmentId, key.fingerprint, key.owner.uid],
     );
     if (removed) await recordEnd(transaction, key, "secret-key.ended", removed.secret_key_id);
     return removed !== undefined;

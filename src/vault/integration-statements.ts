@@ -14,6 +14,8 @@ const COLUMNS = [
   ["owner_namespace", "text"],
   ["owner_name", "text"],
   ["owner_uid", "uuid"],
+  /** uid of the Environment that the resource refers to. */
+  ["environment_uid", "uuid"],
   ["provider", "text"],
   ["display_name", "text"],
   ["settings", "jsonb"],
@@ -56,7 +58,8 @@ export async function insertIntegrations(vault: Writer, rows: readonly Integrati
              owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
              provider, display_name, settings, client_sealed, case when client_sealed is not null then 1 end,
              declaration_digest, client_digest, rest_digest, sources, handled_restore
-        from input join live using (environment_id, owner_cluster, owner_namespace)
+        from input i join live using (environment_id, owner_cluster, owner_namespace)
+       where coalesce(i.environment_uid = live.environment_uid, true)
       on conflict do nothing
       returning environment_id, integration_id, revision
     ),
@@ -92,6 +95,7 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
        where n.environment_id = i.environment_id
          and n.integration_id = i.integration_id
          and n.revision = i.revision
+         and coalesce(i.environment_uid = live.environment_uid, true)
       returning n.environment_id, n.integration_id, n.revision
     ),
     audited as (${insertStoreEvents(AUDITED_INTEGRATION, "updated")})
@@ -101,7 +105,7 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
   return new Set(written.map((row) => row.integration_id));
 }
 
-/** The rows to write, and their environments as far as they are alive, of the same cluster and namespace, and the reign holds; share locks keep those alive until the commit. */
+/** The rows to write, and their environments as `inputOf` of connections has them; share locks keep those alive until the commit. */
 function inputOf({ reign }: Writer, rows: readonly IntegrationRow[]): { head: string; values: readonly SqlValue[] } {
   const { text, values } = valuesList(
     COLUMNS.map(([, type]) => type),
@@ -110,7 +114,7 @@ function inputOf({ reign }: Writer, rows: readonly IntegrationRow[]): { head: st
   const head = `with input (${COLUMNS.map(([column]) => column).join(", ")}) as (${text}),
     ${heldReign(values.length + 1)},
     live as (
-      select environment_id, owner_cluster, owner_namespace
+      select environment_id, owner_cluster, owner_namespace, owner_uid as environment_uid
         from keystead.environments e cross join reign
        where environment_id in (select environment_id from input) and deleted_at is null
          for share of e

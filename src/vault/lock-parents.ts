@@ -1,28 +1,26 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 
-/** Where a row is about to come back to. */
-interface Parents {
+/** An environment, and the Environment that has to have it. */
+export interface HeldEnvironment {
   readonly environmentId: string;
+  /** uid of the Environment that a resource refers to. Absent: any. */
+  readonly environmentUid?: string | undefined;
+}
+
+/** Where a row is about to come back to. */
+interface Parents extends HeldEnvironment {
   readonly integrationId?: string;
 }
 
 /**
  * Keeps the parents of a row alive until the transaction ends, and everybody out who would add one beside it. Rejects with
- * `environment_gone` or `integration_gone`.
+ * `environment_gone`, `environment_superseded` or `integration_gone`.
  */
-export async function lockParents(transaction: Queryable, { environmentId, integrationId }: Parents): Promise<void> {
-  const environments = await transaction.query(
-    // Without an integration the environment is what a new row would wait for.
-    `select from keystead.environments where environment_id = $1 and deleted_at is null
-        for ${integrationId === undefined ? "no key update" : "share"}`,
-    [environmentId],
-  );
-  if (environments.length === 0) {
-    throw new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
-      details: { environmentId },
-    });
-  }
+export async function lockParents(transaction: Queryable, parents: Parents): Promise<void> {
+  const { environmentId, integrationId } = parents;
+  // Without an integration the environment is what a new row would wait for.
+  await holdEnvironment(transaction, parents, integrationId === undefined ? "no key update" : "share");
   if (integrationId === undefined) return;
   const integrations = await transaction.query(
     `select from keystead.integrations where environment_id = $1 and integration_id = $2 and deleted_at is null
@@ -33,4 +31,37 @@ export async function lockParents(transaction: Queryable, { environmentId, integ
   throw new KeysteadError("integration_gone", `integration ${integrationId} does not exist or was deleted`, {
     details: { integrationId },
   });
+}
+
+/**
+ * Keeps an environment alive and whose it is until the transaction ends. Rejects with `environment_gone` or
+ * `environment_superseded`.
+ */
+export async function holdEnvironment(
+  transaction: Queryable,
+  { environmentId, environmentUid }: HeldEnvironment,
+  lock: "share" | "no key update" = "share",
+): Promise<void> {
+  const [environment] = await transaction.query<{ readonly is_held: boolean }>(
+    `select coalesce(owner_uid = $2, true) as is_held
+       from keystead.environments
+      where environment_id = $1 and deleted_at is null
+        for ${lock}`,
+    [environmentId, environmentUid ?? null],
+  );
+  if (!environment) {
+    throw new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {
+      details: { environmentId },
+    });
+  }
+  if (!environment.is_held) throw environmentSuperseded(environmentId);
+}
+
+/** What another Environment took over is none of the resource's any more. */
+export function environmentSuperseded(environmentId: string): KeysteadError {
+  return new KeysteadError(
+    "environment_superseded",
+    `environment ${environmentId} was taken over by another Environment`,
+    { details: { environmentId } },
+  );
 }

@@ -1,11 +1,12 @@
 import { type ErrorCode, KeysteadError } from "../errors.ts";
 import { isClaimable } from "./claim-row.ts";
+import { environmentSuperseded } from "./lock-parents.ts";
 import type { Owner } from "./owner.ts";
 
 /** What may stand in the way of a row. The holder is whoever has its connection id or key now. */
 export interface Circumstances {
   readonly environment_alive: boolean | null;
-  /** Whether it belongs to a resource of the same cluster and namespace: it may have been adopted. */
+  /** Whether it belongs to the Environment that the resource refers to: it may have been adopted. */
   readonly environment_ours: boolean | null;
   readonly holder_id: string | null;
   readonly holder_uid: string | null;
@@ -38,11 +39,7 @@ export function environmentRefusal(environmentId: string, found: Circumstances |
     });
   }
   if (found.environment_ours) return undefined;
-  return new KeysteadError(
-    "environment_superseded",
-    `environment ${environmentId} was taken over by another cluster or namespace`,
-    { details: { environmentId } },
-  );
+  return environmentSuperseded(environmentId);
 }
 
 /** Why the holder keeps the row from being written. A row that nothing speaks against was changed in between. Pure. */

@@ -2,7 +2,7 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION } from "./audit-fragments.ts";
 import type { ReigningVault } from "./context.ts";
-import { lockParents } from "./lock-parents.ts";
+import { type HeldEnvironment, lockParents } from "./lock-parents.ts";
 import {
   judgeRestore,
   RESTORABLE_COLUMNS,
@@ -14,8 +14,7 @@ import {
 import { takeRow } from "./take-row.ts";
 
 /** Which connection comes back, and where its resource says it belongs. */
-export interface ConnectionRestore extends RestoreRequest {
-  readonly environmentId: string;
+export interface ConnectionRestore extends RestoreRequest, HeldEnvironment {
   readonly integrationId: string;
   readonly connectionId: string;
   /** The resource declares no credentials, so the row keeps those it had. */
@@ -35,7 +34,7 @@ interface FoundRow extends RestorableRow {
  * it had been done before.
  *
  * Rejects with `restore_not_found`, `restore_not_managed`, `restore_forbidden`, `restore_alive`, `restore_conflict`,
- * `environment_gone`, `integration_gone` or a `database_*` error.
+ * `environment_gone`, `environment_superseded`, `integration_gone` or a `database_*` error.
  */
 export async function restoreConnection(vault: ReigningVault, request: ConnectionRestore): Promise<RestoreVerdict> {
   const { id, environmentId, owner } = request;

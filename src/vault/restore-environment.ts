@@ -3,6 +3,7 @@ import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
+import { environmentSuperseded } from "./lock-parents.ts";
 import { RESTORE_BATCH, restoreChildren } from "./restore-children.ts";
 import {
   judgeRestore,
@@ -11,6 +12,7 @@ import {
   type RestoreRequest,
   type RestoreVerdict,
 } from "./restore-verdict.ts";
+import { findSuperseded } from "./superseded-owners.ts";
 
 /** Which environment comes back. */
 export interface EnvironmentRestore extends RestoreRequest {
@@ -27,7 +29,7 @@ interface FoundRow extends RestorableRow {
 /**
  * Brings a soft-deleted environment back with its keys and with all that was deleted together with it, in one
  * transaction: its secret key opens it again from the commit on. As repeatable as `restoreConnection`, and with the same
- * refusals but for those of parents.
+ * refusals but for those of parents. A resource that another one took it over from is refused, whatever became of it since.
  */
 export async function restoreEnvironment(
   vault: ReigningVault,
@@ -37,6 +39,8 @@ export async function restoreEnvironment(
   const { id, owner } = request;
   return vault.database.transaction(async (transaction) => {
     const row = await lockRow(transaction, id);
+    const superseded = await findSuperseded({ database: transaction }, owner.uid);
+    if (superseded?.environment_id === id) throw environmentSuperseded(id);
     const verdict = judgeRestore(row, request, undefined);
     if (verdict === "handled") return verdict;
     if (verdict === "restore") await refuseConflict(transaction, request);

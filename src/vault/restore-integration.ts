@@ -2,7 +2,7 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
 import type { ReigningVault } from "./context.ts";
-import { lockParents } from "./lock-parents.ts";
+import { type HeldEnvironment, lockParents } from "./lock-parents.ts";
 import { RESTORE_BATCH, restoreChildren } from "./restore-children.ts";
 import {
   judgeRestore,
@@ -15,8 +15,7 @@ import {
 import { takeRow } from "./take-row.ts";
 
 /** Which integration comes back, and where its resource says it belongs. */
-export interface IntegrationRestore extends RestoreRequest {
-  readonly environmentId: string;
+export interface IntegrationRestore extends RestoreRequest, HeldEnvironment {
   /** The resource's name, by which applications ask for it. */
   readonly uniqueKey: string;
 }
@@ -38,9 +37,9 @@ export async function restoreIntegration(
   request: IntegrationRestore,
   batchSize = RESTORE_BATCH,
 ): Promise<RestoreVerdict> {
-  const { id, environmentId, owner } = request;
+  const { id, environmentId, environmentUid, owner } = request;
   return vault.database.transaction(async (transaction) => {
-    await lockParents(transaction, { environmentId });
+    await lockParents(transaction, { environmentId, environmentUid });
     const row = (await lockRow(transaction, environmentId, id)) ?? (await findElsewhere(transaction, id));
     const verdict = judgeRestore(row, request, row && misplacementOf(row, request));
     if (verdict === "handled") return verdict;

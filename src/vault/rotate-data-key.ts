@@ -47,8 +47,10 @@ async function replaceKey(
         set last_handled_data_key_rotation = coalesce($2, last_handled_data_key_rotation)
       where environment_id = $1 and deleted_at is null
         and ($2::text is null or last_handled_data_key_rotation is distinct from $2)
+        and coalesce(owner_uid = $3, true)
       returning revision`,
-    [environmentId, token ?? null],
+    // A resource whose environment another one took over asks for nothing there any more.
+    [environmentId, token ?? null, actor.kind === "resource" ? actor.owner.uid : null],
   );
   if (!environment) return false;
   const retired = await transaction.query(
