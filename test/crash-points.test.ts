@@ -2,7 +2,6 @@ import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { createLane, type Lane, type Played } from "./support/crash-lane.ts";
 import { type Scenario, SCENARIOS } from "./support/crash-scenarios.ts";
 import type { CrashPoint } from "./support/crash-wire.ts";
-import { temporaryDirectory } from "./support/temporary-directory.ts";
 
 // A controller that is killed at any one of its messages has a successor that finishes the work, and nothing is half done.
 // KEYSTEAD_TEST_CRASH_POINTS=all tries every point: half a second each on two idle cores. Otherwise a sample that is another
@@ -16,19 +15,17 @@ const SAMPLE = 2;
 const LANES = 3;
 const PATIENCE_MS = 900_000;
 
-const compileCache = temporaryDirectory();
 const lanes: Lane[] = [];
 const table: Record<string, object> = {};
 
 beforeAll(async () => {
   const names = Array.from({ length: LANES }, (_, number) => `lane-${number}`);
-  lanes.push(...(await Promise.all(names.map((name) => createLane(name, compileCache.path)))));
+  lanes.push(...(await Promise.all(names.map((name) => createLane(name)))));
 });
 afterAll(async () => {
   console.log(ALL ? "every crash point" : `a sample of the crash points, seed ${SEED}`);
   console.table(table);
   await Promise.all(lanes.map((lane) => lane[Symbol.asyncDispose]()));
-  compileCache[Symbol.dispose]();
 });
 
 /** Both sides of each of `count` messages. */

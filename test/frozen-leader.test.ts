@@ -41,6 +41,8 @@ function startOnWire(settings: Readonly<Record<string, string>> = {}): KeysteadP
   return installation.start("controller", { DATABASE_URL: throughWire.href, ...settings });
 }
 
+const LEASE = "lease/keystead-controller";
+
 /** Asks for a new secret key. */
 function rotate(name: string, token: string): Promise<void> {
   return objects.apply(environment(name, {}, { annotations: { "keystead.dev/rotate-secret-key": token } }));
@@ -164,6 +166,8 @@ test.each([
     await rotating.arrived;
     process.kill(frozen.pid, "SIGSTOP");
 
+    // As if its time had run out, which the first test waits for.
+    await objects.delete(LEASE);
     await successor.logged("the reign has begun");
     await rotated(name, "1");
     const after = await applicationOf(installation, api, name);
@@ -211,11 +215,16 @@ test("bad case 25: a Secret that a frozen leader was writing does not replace th
   await answered.promise;
   expect(await applicationOf(installation, api, "late")).toMatchObject({ key: current.key });
   process.kill(frozen.pid, "SIGCONT");
-  // Awake, it sees what it is asked for as the other one does, and is refused.
-  await rotate("late", "3");
+  // Awake, it sees what it is asked for as the other one does, and is refused: at the latest when it is the first to see it.
+  let rotations = 2;
+  await eventually(async () => {
+    rotations += 1;
+    await rotate("late", String(rotations));
+    await rotated("late", String(rotations));
+    expect(frozen.running).toBe(false);
+  });
   expect(await frozen.exit).toBe(1);
-  await rotated("late", "3");
-  expect(await rotationsOf("late")).toEqual({ rotations: 3, keys: 1 });
+  expect(await rotationsOf("late")).toEqual({ rotations, keys: 1 });
   expect((await (await applicationOf(installation, api, "late")).ask("/connections")).status).toBe(200);
   expect(await successor.end()).toBe(0);
 });

@@ -38,7 +38,7 @@ interface Settled {
   readonly versions: readonly string[];
 }
 
-export async function createLane(name: string, compileCache: string): Promise<Lane> {
+export async function createLane(name: string): Promise<Lane> {
   await using stack = new AsyncDisposableStack();
   const installation = stack.use(await createInstallation(name));
   const client = stack.use(await administrator());
@@ -75,7 +75,6 @@ export async function createLane(name: string, compileCache: string): Promise<La
       KUBECONFIG: wire.kubeconfig,
       KEYSTEAD_LEADER_ELECTION: "false",
       KEYSTEAD_WATCH_NAMESPACES: watched.flatMap((place) => place?.namespace ?? []).join(","),
-      NODE_COMPILE_CACHE: compileCache,
       KEYSTEAD_ENCRYPTION_KEY: encryptionKey,
       ...(previousKey !== undefined && { KEYSTEAD_PREVIOUS_ENCRYPTION_KEYS: previousKey }),
     });

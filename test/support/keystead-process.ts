@@ -27,10 +27,10 @@ export interface KeysteadProcess extends AsyncDisposable {
   readonly running: boolean;
 }
 
-/** Starts `keystead` with exactly this environment beside PATH, in a process of its own. */
+/** Starts `keystead` with exactly this environment beside PATH and the compile cache of the run, in a process of its own. */
 export function startProcess(args: readonly string[], environment: Readonly<Record<string, string>>): KeysteadProcess {
   const child = spawn(process.execPath, [MAIN, ...args], {
-    env: { PATH: process.env["PATH"], ...environment },
+    env: { PATH: process.env["PATH"], NODE_COMPILE_CACHE: process.env["NODE_COMPILE_CACHE"], ...environment },
     stdio: ["ignore", "pipe", "pipe"],
   });
   let output = "";
