@@ -1,4 +1,6 @@
-import { afterAll, expect, test } from "vitest";
+import { afterAll, expect, inject, test } from "vitest";
+import { loadIdentity } from "../src/kube/identity.ts";
+import { startApiServerProxy } from "./support/api-server-proxy.ts";
 import { applicationOf, type Application } from "./support/application.ts";
 import { eventsAbout } from "./support/cluster.ts";
 import { withClient } from "./support/database.ts";
@@ -102,7 +104,7 @@ test("a new token gives the Secret a new key, ends the old one, and warns of pod
   expect(key).not.toHaveProperty("previousExpiresAt");
   await eventually(async () => {
     const [note] = await notes("leaked", "SecretKeyRotated");
-    expect(note).toContain("Warning: The secret key was rotated without a grace period");
+    expect(note).toContain("Warning: The secret key was rotated, and the old one opens nothing any more");
   });
 });
 
@@ -247,4 +249,31 @@ test("bad case 15: what was asked for, ended or became due while the controller 
   const counts = await Promise.all(["asked", "ended", "due", "settled"].map(rotations));
   expect(counts).toEqual([1, 1, 1, 0]);
   expect(await keyOf("settled")).toEqual(settled);
+});
+
+test("a rotation whose controller was killed before it could tell anybody is told by the next one, once", async () => {
+  const before = await prepare("untold");
+  await keystead.end();
+  const { server } = await loadIdentity({ kubeconfig: inject("controlPlane").kubeconfig, env: {} });
+  await using toApiServer = await startApiServerProxy(server);
+  const killed = installation.start("controller", {
+    KUBECONFIG: toApiServer.kubeconfigLike(installation.environment["KUBECONFIG"] ?? ""),
+  });
+  const writing = Promise.withResolvers<void>();
+  toApiServer.decide(({ method, url }) => {
+    const isSecret = method === "PATCH" && url.includes("/secrets/untold-keystead");
+    if (isSecret) writing.resolve();
+    return isSecret || (method === "POST" && url.includes("/events")) ? { held: new Promise(() => {}) } : undefined;
+  });
+  await ask("untold", "1");
+  await writing.promise;
+  await killed.end("SIGKILL");
+  expect(await notes("untold", "SecretKeyRotated")).toEqual([]);
+
+  keystead = installation.start("run");
+  await handled("untold", "1");
+  await eventually(async () => expect(await notes("untold", "SecretKeyRotated")).toHaveLength(1));
+  const again = await applicationOf(installation, keystead, "untold");
+  expect(again.key).not.toBe(before.key);
+  expect(await rotations("untold")).toBe(1);
 });

@@ -29,7 +29,7 @@ import { gone, type Outcome, settled, type StatusFields } from "./outcome.ts";
 import { deleteSecretsOf } from "./owned-secrets.ts";
 import { release } from "./release.ts";
 import { reviveRow } from "./revive.ts";
-import { dueInMs, keepKeysCurrent, refuseToken, rotationTokenOf, startGrace } from "./rotation.ts";
+import { dueInMs, keepKeysCurrent, noticeOfNewKey, refuseToken, rotationTokenOf, startGrace } from "./rotation.ts";
 import type { Reconciler } from "./runner.ts";
 import type { SecretTaker } from "./secret-value.ts";
 
@@ -41,6 +41,7 @@ export function environmentReconciler(deps: ControllerDeps): Reconciler<Environm
     get: deps.environments.get,
     reconcile: (resource, calls) => unlessSuperseded(deps, resource, () => reconcileEnvironment(deps, resource, calls)),
     release: (resource, calls) => releaseEnvironment(deps, resource, calls),
+    noticeOfChange: noticeOfNewKey,
   };
 }
 

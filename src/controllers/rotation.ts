@@ -10,6 +10,7 @@ import { type ControllerDeps, ownerOf } from "./deps.ts";
 import { ROTATE_SECRET_KEY } from "./metadata-names.ts";
 import { type Notice, recordEvent } from "./notice.ts";
 import { type Outcome, stalled } from "./outcome.ts";
+import type { ResourceStatus } from "./status.ts";
 
 type Annotated = Pick<Environment, "metadata">;
 
@@ -58,7 +59,9 @@ export async function keepKeysCurrent(
     const graceSeconds = graceSecondsOf(environment.spec.rotation);
     const owner = ownerOf(deps, environment.metadata);
     const rotated = await rotateSecretKey(deps.vault, { environmentId: state.id, name, owner, cause, graceSeconds });
-    if (rotated) recordEvent(deps.events, ENVIRONMENT, environment, noticeOfRotation(name, graceSeconds));
+    // That of the environment's own key is told with the status, which shows it.
+    if (rotated && name !== MAIN_SECRET_KEY)
+      recordEvent(deps.events, ENVIRONMENT, environment, noticeOfRotation(name, graceSeconds > 0));
     changes += 1;
   }
   for (const { name, fingerprint, isReplaced } of endedKeys(state)) {
@@ -122,14 +125,25 @@ function endingKey(
   return { environmentId: id, name, fingerprint, owner: ownerOf(deps, metadata) };
 }
 
-function noticeOfRotation(name: string, graceSeconds: number): Notice {
+/** What the status of an Environment says of its own key. */
+interface KeyStatus extends ResourceStatus {
+  readonly secretKey?: { readonly fingerprint: string; readonly previousExpiresAt?: string };
+}
+
+/** The event about another key than the status showed before: whoever finds it out tells it, whoever rotated it. Pure. */
+export function noticeOfNewKey({ secretKey: before }: KeyStatus, { secretKey: after }: KeyStatus): Notice | undefined {
+  if (!before || !after || before.fingerprint === after.fingerprint) return undefined;
+  return noticeOfRotation(MAIN_SECRET_KEY, after.previousExpiresAt !== undefined);
+}
+
+function noticeOfRotation(name: string, oldOneWorks: boolean): Notice {
   const key = name === MAIN_SECRET_KEY ? "The secret key" : `The secret key ${name}`;
   const until = name === MAIN_SECRET_KEY ? "until status.secretKey.previousExpiresAt" : "for the grace period";
-  if (graceSeconds === 0) {
+  if (!oldOneWorks) {
     return {
       type: "Warning",
       reason: "SecretKeyRotated",
-      note: `${key} was rotated without a grace period: the old one opens nothing any more. Pods that read the Secret by envFrom keep the dead key until they are restarted.`,
+      note: `${key} was rotated, and the old one opens nothing any more. Pods that read the Secret by envFrom keep the dead key until they are restarted.`,
     };
   }
   return {

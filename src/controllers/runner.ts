@@ -13,7 +13,7 @@ import type { ReconcileMetrics } from "../telemetry/controller-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { CallOptions } from "./deps.ts";
 import { gone, type Outcome, outcomeOfError, stalled, suspended, toldRetry } from "./outcome.ts";
-import { noticeOf, recordEvent } from "./notice.ts";
+import { type Notice, noticeOf, recordEvent } from "./notice.ts";
 import { type ResourceStatus, statusAfter } from "./status.ts";
 
 type AnyResource = Resource<string, { readonly suspend?: boolean | undefined }, ResourceStatus>;
@@ -25,6 +25,8 @@ export interface Reconciler<R extends AnyResource> {
   readonly get: (key: ObjectKey) => Parsed<R> | undefined;
   reconcile(resource: R, calls: CallOptions): Promise<Outcome>;
   release(resource: Omit<R, "spec">, calls: CallOptions): Promise<Outcome>;
+  /** What people should read about the difference between two statuses, where that is more than their conditions. Pure. */
+  noticeOfChange?(before: ResourceStatus, after: ResourceStatus): Notice | undefined;
 }
 
 export interface RunnerDeps {
@@ -106,6 +108,9 @@ export function createRunner<R extends AnyResource>(deps: RunnerDeps, reconciler
     const before = own?.uid === uid ? own.status : newest;
     const after = statusAfter(before, outcome, generation, deps.now());
     if (after === before) return;
+    // Before the status, which is what a process that starts again compares with: killed in between it tells it once more.
+    const change = reconciler.noticeOfChange?.(before, after);
+    if (change) recordEvent(deps.events, reconciler.kind, resource, change);
     await patchStatus(deps.client, reconciler.kind, resource, before, after, calls);
     // The event may be faster than the answer, and then there is nothing to remember.
     if (jsonEqual(reconciler.get(key)?.value.status, after)) written.delete(key);
