@@ -3,7 +3,7 @@ import { loadIdentity } from "../src/kube/identity.ts";
 import { startApiServerProxy } from "./support/api-server-proxy.ts";
 import { applicationOf, type Application } from "./support/application.ts";
 import { eventsAbout } from "./support/cluster.ts";
-import { withClient } from "./support/database.ts";
+import { query, withClient } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation } from "./support/keystead.ts";
 import { conditionOf, environment, type Manifest } from "./support/resources.ts";
@@ -65,6 +65,13 @@ async function rotations(name: string): Promise<number> {
     );
     return rows.length;
   });
+}
+
+/** Keys of an Environment in the database, of whatever state. */
+async function keptKeys(name: string): Promise<number> {
+  const id = (await objects.get(`environment/${name}`)).status?.["environmentId"];
+  const rows = await query(database.ownerUrl, "select from keystead.secret_keys where environment_id = $1", [id]);
+  return rows.length;
 }
 
 async function notes(name: string, reason: string): Promise<string[]> {
@@ -249,6 +256,37 @@ test("bad case 15: what was asked for, ended or became due while the controller 
   const counts = await Promise.all(["asked", "ended", "due", "settled"].map(rotations));
   expect(counts).toEqual([1, 1, 1, 0]);
   expect(await keyOf("settled")).toEqual(settled);
+});
+
+test("bad case 16: a grace period that ends while the controller is down leaves no key in the database", async () => {
+  await prepare("left", { rotation: { gracePeriod: "1h" } });
+  await ask("left", "1");
+  await handled("left", "1");
+  await keystead.end();
+  await letPass("left", "2 hours");
+  await using api = installation.start("api");
+  await installation.apiOf(api);
+
+  await eventually(async () => expect(await keptKeys("left")).toBe(1));
+  expect(await secretOf("left"), "nobody is there to write it").toHaveProperty("KEYSTEAD_PREVIOUS_SECRET_KEY");
+  keystead = installation.start("run");
+  await eventually(async () => expect(await secretOf("left")).not.toHaveProperty("KEYSTEAD_PREVIOUS_SECRET_KEY"));
+});
+
+test("bad case 16: a grace period that ends after a restart ends in the Secret by itself", async () => {
+  await prepare("restarted", { rotation: { gracePeriod: "1h" } });
+  await ask("restarted", "1");
+  await handled("restarted", "1");
+  await keystead.end();
+  await letPass("restarted", "59 minutes 45 seconds");
+  keystead = installation.start("run");
+  await keystead.logged("caught up with what was there at the start");
+  expect(await secretOf("restarted")).toHaveProperty("KEYSTEAD_PREVIOUS_SECRET_KEY");
+
+  await eventually(async () => {
+    expect(await secretOf("restarted")).not.toHaveProperty("KEYSTEAD_PREVIOUS_SECRET_KEY");
+    expect(await keptKeys("restarted")).toBe(1);
+  });
 });
 
 test("a rotation whose controller was killed before it could tell anybody is told by the next one, once", async () => {

@@ -1,4 +1,5 @@
 import { asKeysteadError, hasCode, type KeysteadError } from "../errors.ts";
+import { endReplacedKeys } from "../vault/end-replaced-keys.ts";
 import {
   countUpcomingPurges,
   findPurgeable,
@@ -6,6 +7,7 @@ import {
   type PurgeablePage,
   type UpcomingPurges,
 } from "../vault/find-purgeable.ts";
+import type { Actor } from "../vault/owner.ts";
 import type { PurgedKind, PurgeOptions, Purges } from "../vault/purge-connections.ts";
 import { purgeEnvironment } from "../vault/purge-environment.ts";
 import type { WorkerOptions } from "./worker.ts";
@@ -22,8 +24,10 @@ const INTERVAL_MS = 300_000;
 /** While it purges, every second of its work is followed by one in which the disk and the processor belong to others. */
 const SHARE = 0.5;
 
+const ACTOR: Actor = { kind: "system", name: "purger" };
+
 /**
- * Removes for good what was soft-deleted longer ago than its environment's retention, in any number of processes at once: each
+ * Removes for good what was soft-deleted longer ago than its environment's retention, and keys whose grace period has ended, in any number of processes at once: each
  * skips the rows that another has. It reads no clock but the database's, and remembers nothing: what a turn leaves
  * behind, because it was broken off or a row was locked, is due in the next.
  */
@@ -33,11 +37,12 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
     intervalMs: INTERVAL_MS,
     async run(signal) {
       const options: PurgeOptions = {
-        actor: { kind: "system", name: "purger" },
+        actor: ACTOR,
         pace: { signal, share: SHARE },
         locked: "skip",
         purged: (kind, rows) => metrics.purged(kind, rows),
       };
+      await endReplacedKeys(vault, ACTOR);
       metrics.upcoming(await countUpcomingPurges(vault));
       let failure: KeysteadError | undefined;
       let after: string | undefined = FIRST_PAGE;
