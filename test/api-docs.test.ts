@@ -66,9 +66,9 @@ test("the examples of docs/api.md run, with curl and with the client, and answer
 test("every route that docs/api.md has a heading for is there", async () => {
   await using api = await startTestApi();
   const environment = await createEnvironment(api);
-  await environment.connection(await environment.integration("tool"), "acme");
+  await environment.connection(await environment.integration("github"), "acme");
   const paths = [...page.matchAll(/`GET (\/[^`]*)`/g)].map(([, path = ""]) =>
-    path.replace("{connection id}", "acme").replace("{integration}", "tool").replace("{name}", "tool"),
+    path.replace("{connection id}", "acme").replace("{integration}", "github").replace("{name}", "github"),
   );
   expect(paths.length).toBeGreaterThanOrEqual(7);
   for (const path of paths) expect((await ask(api, path, environment.key)).status, path).toBe(200);

@@ -29,8 +29,10 @@ test("a controller is ready when it knows its objects, says what it lacks before
   );
   apiServer.mend();
   await controller.logged("Leading");
-  expect(await probe(controller, "/readyz"), "it leads, and has nothing to work on").toMatch(
-    /^503 .*connections have not been listed yet/,
+  await eventually(async () =>
+    expect(await probe(controller, "/readyz"), "it leads, and has nothing to work on").toMatch(
+      /^503 .*connections have not been listed yet/,
+    ),
   );
   expect(await probe(controller, "/livez")).toBe("200 ok");
 

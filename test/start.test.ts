@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { promisify } from "node:util";
 import { Client } from "pg";
-import { expect, inject, test } from "vitest";
+import { afterAll, expect, inject, test } from "vitest";
 import { z } from "zod";
 import { readText } from "../dev/state-file.ts";
 import { eventually } from "./support/eventually.ts";
@@ -79,42 +79,44 @@ async function within<T>(deadlineMs: number, promise: Promise<T>): Promise<T | "
   return first;
 }
 
+/** What the first start makes, the later ones find. */
+const kept = makeDataFolder();
+const apiPort = await ownPort();
+const startArgs = ["--data-dir", kept.path, "--api-port", apiPort];
+afterAll(() => kept[Symbol.dispose]());
+
 test(
-  "one command gives a cluster whose credentials are sealed in Postgres and served over HTTP, and keeps all of it",
+  "one command gives a cluster whose credentials are sealed in Postgres and served over HTTP",
   { timeout: TIMEOUT_MS },
   async () => {
-    using data = makeDataFolder();
-    const port = await ownPort();
-    const args = ["--data-dir", data.path, "--api-port", port];
-
-    await using first = npmStart(args);
+    await using first = npmStart(startArgs);
     await first.ready();
-    for (const name of ["kubeconfig", "database-url", "encryption-key"]) expect(data.mode(name), name).toBe("600");
-    expect(data.file("database-url")).toContain("postgres://keystead_owner:");
-    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "not-a-real-api-key" });
-    const sealed = await sealedCredentials(data);
+    for (const name of ["kubeconfig", "database-url", "encryption-key"]) expect(kept.mode(name), name).toBe("600");
+    expect(kept.file("database-url")).toContain("postgres://keystead_owner:");
+    await expect(readCredential(kept, apiPort)).resolves.toEqual({ type: "API_KEY", apiKey: "not-a-real-api-key" });
+    const sealed = await sealedCredentials(kept);
     expect(sealed.length).toBeGreaterThan(0);
     for (const bytes of sealed) expect(bytes.includes("not-a-real")).toBe(false);
 
     // The controller is who the chart makes it: what it needs, and nothing that it does not.
-    const controller = ["auth", "can-i", "--kubeconfig", `${data.path}/controller.kubeconfig`, "--all-namespaces"];
-    await expect(kubectl(data, [...controller, "watch", "connections.keystead.dev"])).resolves.toBe("yes\n");
-    await expect(kubectl(data, [...controller, "list", "pods"])).rejects.toThrow("can-i");
+    const controller = ["auth", "can-i", "--kubeconfig", `${kept.path}/controller.kubeconfig`, "--all-namespaces"];
+    await expect(kubectl(kept, [...controller, "watch", "connections.keystead.dev"])).resolves.toBe("yes\n");
+    await expect(kubectl(kept, [...controller, "list", "pods"])).rejects.toThrow("can-i");
 
-    const answers = (await runReadme(data, port)).split("\n").filter((line) => line.startsWith("{"));
+    const answers = (await runReadme(kept, apiPort)).split("\n").filter((line) => line.startsWith("{"));
     expect(answers).toEqual([
       expect.stringContaining('"apiKey":"the-first-value"'),
       expect.stringContaining('"apiKey":"the-second-value"'),
       expect.stringContaining('"code":"not_found"'),
     ]);
 
-    const second = npmStart([...args.slice(0, 2), "--api-port", await ownPort()]);
+    const second = npmStart([...startArgs.slice(0, 2), "--api-port", await ownPort()]);
     await expect(second.ended).resolves.toBe(1);
     expect(second.output()).toMatch(
       /is in use by process \d+\. Stop it first, or choose another folder with --data-dir\./,
     );
 
-    await kubectl(data, [
+    await kubectl(kept, [
       "-n",
       "keystead-demo",
       "patch",
@@ -124,11 +126,10 @@ test(
       '{"stringData":{"api-key":"edited"}}',
     ]);
     await eventually(async () =>
-      expect(await readCredential(data, port)).toEqual({ type: "API_KEY", apiKey: "edited" }),
+      expect(await readCredential(kept, apiPort)).toEqual({ type: "API_KEY", apiKey: "edited" }),
     );
 
-    const processes = data.processes();
-    const kubeconfig = data.file("kubeconfig");
+    const processes = kept.processes();
     first.signal("SIGTERM");
     await expect(within(STOP_DEADLINE_MS, first.ended)).resolves.toBe(0);
     expect(stillRunning(processes)).toEqual([]);
@@ -140,24 +141,19 @@ test(
       "kube-controller-manager",
       "postgres",
     ]);
-
-    await using again = npmStart(args);
-    await again.ready();
-    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "edited" });
-    expect(data.file("kubeconfig")).toBe(kubeconfig);
   },
 );
 
 test(
-  "after a SIGKILL of everything that can be killed at once, the next start ends the leftovers and finds the data",
+  "another start finds everything as it was, also after a SIGKILL of all that can be killed at once, whose leftovers it ends",
   { timeout: TIMEOUT_MS },
   async () => {
-    using data = makeDataFolder();
-    const port = await ownPort();
-    const args = ["--data-dir", data.path, "--api-port", port];
-    await using killed = npmStart(args);
+    const kubeconfig = kept.file("kubeconfig");
+    await using killed = npmStart(startArgs);
     await killed.ready();
-    const leftovers = data.processes();
+    await expect(readCredential(kept, apiPort)).resolves.toEqual({ type: "API_KEY", apiKey: "edited" });
+    expect(kept.file("kubeconfig")).toBe(kubeconfig);
+    const leftovers = kept.processes();
     // Without its guardian nobody ends the servers, which are in sessions of their own.
     const guardian = leftovers[0] && guardianBeside(leftovers[0].pid);
     if (guardian) process.kill(guardian, "SIGKILL");
@@ -165,11 +161,11 @@ test(
     await killed.ended;
     expect(stillRunning(leftovers)).toContain("etcd");
 
-    await using next = npmStart(args);
+    await using next = npmStart(startArgs);
     await next.ready();
     expect(next.output()).toContain("Ended what an earlier start left running: ");
     expect(stillRunning(leftovers)).toEqual([]);
-    await expect(readCredential(data, port)).resolves.toEqual({ type: "API_KEY", apiKey: "not-a-real-api-key" });
+    await expect(readCredential(kept, apiPort)).resolves.toEqual({ type: "API_KEY", apiKey: "edited" });
 
     next.signal("SIGINT");
     await expect(within(STOP_DEADLINE_MS, next.ended)).resolves.toBe(0);

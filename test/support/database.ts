@@ -1,4 +1,4 @@
-import { Client } from "pg";
+import { Client, Pool } from "pg";
 import { expect } from "vitest";
 import { eventually } from "./eventually.ts";
 
@@ -13,9 +13,16 @@ export async function withClient<T>(url: string, work: (client: Client) => Promi
   }
 }
 
+/** Connections for `query`, which waits ask with many times a second: a login each time would keep a core busy. */
+const pools = new Map<string, Pool>();
+
 /** Rows of one statement. The test says what they are; nothing checks it. */
 export async function query<Row extends object>(url: string, text: string, values: unknown[] = []): Promise<Row[]> {
-  return withClient(url, async (client) => (await client.query<Row>(text, values)).rows);
+  const pool = pools.get(url) ?? new Pool({ connectionString: url, idleTimeoutMillis: 500, allowExitOnIdle: true });
+  pools.set(url, pool);
+  // An idle connection that the end of its database closes.
+  if (pool.listenerCount("error") === 0) pool.on("error", () => undefined);
+  return (await pool.query<Row>(text, values)).rows;
 }
 
 /**
