@@ -127,6 +127,18 @@ test("more than ten rows and five percent at once stop the sweep until they are 
   expect(await deletedRows()).toEqual(before);
   expect(await metric(keystead, "keystead_orphan_sweep_stopped")).toBe(1);
   expect(await metric(keystead, "keystead_orphaned_rows")).toBe(12);
+  await eventually(async () => {
+    const events = await objects.events("environment/production");
+    expect(events.filter(({ reason }) => reason === "OrphanSweepStopped")).toEqual([
+      {
+        type: "Warning",
+        reason: "OrphanSweepStopped",
+        note: expect.stringMatching(
+          /^The resources of 12 of \d+ stored rows are missing, .*keystead admin sweep --confirm/,
+        ),
+      },
+    ]);
+  });
   expect(await admin()).toContain("the resources of 12 of");
 
   expect(await admin("--confirm")).toContain("Confirmed");

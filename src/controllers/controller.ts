@@ -162,5 +162,6 @@ function sweptKind(objects: Followed<KeysteadResource>["objects"]): SweptKind {
   return {
     uidOf: (key) => objects.get(key)?.value.metadata.uid,
     covers: (namespace) => objects.covers(namespace),
+    keys: () => objects.keys(),
   };
 }

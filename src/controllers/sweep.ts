@@ -1,6 +1,7 @@
 import type { KubeClient } from "../kube/client.ts";
-import { type ObjectKey, objectKey } from "../kube/object.ts";
-import type { ResourceKind } from "../kube/resource-path.ts";
+import type { EventRecorder } from "../kube/event-recorder.ts";
+import { type ObjectKey, objectKey, splitKey } from "../kube/object.ts";
+import { apiVersionOf, type ResourceKind } from "../kube/resource-path.ts";
 import { CONNECTION, ENVIRONMENT, INTEGRATION } from "../resources/kinds.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { ReigningVault } from "../vault/context.ts";
@@ -26,6 +27,8 @@ export interface SweptKind {
   uidOf(key: ObjectKey): string | undefined;
   /** Whether a complete list of the namespace was read. */
   covers(namespace: string): boolean;
+  /** All that are there. */
+  keys(): Iterable<ObjectKey>;
 }
 
 export interface SweepOptions {
@@ -35,6 +38,7 @@ export interface SweepOptions {
   readonly release: string;
   readonly metrics: SweepMetrics;
   readonly log: Pick<Log, "warn" | "error">;
+  readonly events: Pick<EventRecorder, "record">;
   /** The objects of a kind. */
   kind(kind: ManagedKind): SweptKind;
 }
@@ -54,6 +58,9 @@ const MOST = 5_000;
 
 /** Orphans that are proven at a time, with one question for what the API server serves. */
 const CHUNK = 50;
+
+/** Environments that are told of a stop, so that they crowd out no other events. */
+const MOST_EVENTS = 50;
 
 const ACTOR: Actor = { kind: "system", name: "orphan-sweep" };
 
@@ -83,7 +90,9 @@ export function createSweep(options: SweepOptions): Sweep {
       await stopSweep(vault, { cluster, release, orphans: count, managed });
       const known = stopped?.orphans === count && stopped.managed === managed;
       const found = { orphans: count, managed, cluster, release };
-      if (!known) log.error(found, "too many resources are missing at once: nothing is deleted until it is confirmed");
+      if (known) return;
+      log.error(found, "too many resources are missing at once: nothing is deleted until it is confirmed");
+      tellStopped(options, orphans, found);
       return;
     }
     let deleted = 0;
@@ -136,6 +145,33 @@ export function createSweep(options: SweepOptions): Sweep {
       return gone !== undefined && (await softDelete(gone));
     },
   };
+}
+
+/** On Environments of the namespaces where resources are missing, as far as any are left: people look there first. */
+function tellStopped(
+  { events, kind }: Pick<SweepOptions, "events" | "kind">,
+  orphans: readonly ManagedRow[],
+  { orphans: count, managed }: { readonly orphans: number; readonly managed: number },
+): void {
+  const namespaces = new Set(orphans.map(({ owner_namespace: namespace }) => namespace));
+  const environments = kind("environment");
+  let left = MOST_EVENTS;
+  for (const key of environments.keys()) {
+    const { namespace, name } = splitKey(key);
+    const uid = environments.uidOf(key);
+    if (uid === undefined || !namespaces.has(namespace)) continue;
+    if (left === 0) return;
+    left -= 1;
+    events.record(
+      { apiVersion: apiVersionOf(ENVIRONMENT), kind: ENVIRONMENT.kind, metadata: { namespace, name, uid } },
+      {
+        type: "Warning",
+        reason: "OrphanSweepStopped",
+        action: "Sweep",
+        note: `The resources of ${count} of ${managed} stored rows are missing, some of them in this namespace, and nothing was deleted. If that is as it should be, run keystead admin sweep --confirm.`,
+      },
+    );
+  }
 }
 
 /** Rows whose resource is in no list: at most as many as a turn takes, and how many there are. */
