@@ -57,8 +57,8 @@ test("what a scenario says for itself is looked at: an old key that opens someth
 
 const sql =
   (text: string) =>
-  ({ rows }: Place): Promise<unknown> =>
-    rows(text);
+  (where: Place): Promise<unknown> =>
+    where.rows(text);
 
 async function changeStatus(reference: "connection", name: string, status: object): Promise<void> {
   await objects.client.request({
@@ -69,7 +69,7 @@ async function changeStatus(reference: "connection", name: string, status: objec
   });
 }
 
-test.each<{ readonly broken: string; readonly reported: RegExp; breaks(place: Place): Promise<unknown> }>([
+test.each<{ readonly broken: string; readonly reported: RegExp; readonly breaks: (place: Place) => Promise<unknown> }>([
   {
     broken: "a Secret with another key than the database",
     reported: /^production-keystead has another secret key than the database$/,
