@@ -83,7 +83,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
   );
 
   const stop = new AbortController();
-  const lead = async (_fence: number, leading: AbortSignal): Promise<void> => {
+  const lead = async (leading: AbortSignal): Promise<void> => {
     await using looking = new AsyncDisposableStack();
     const work = async (): Promise<void> => {
       // Before any row is read: what an earlier leader was writing is there now or never will be.
@@ -120,7 +120,7 @@ export async function startControllerPart(shared: Process, host: string): Promis
           leaseAt = performance.now();
         },
       })
-    : lead(0, stop.signal);
+    : lead(stop.signal);
   // Whoever waits for it hears of it; a rejection before that must not end the process by itself.
   ended.catch(() => undefined);
 

@@ -11,11 +11,8 @@ import { pauseFor } from "./pause.ts";
 export interface CampaignOptions extends LeaseAddress {
   /** Who campaigns: unique for each process, so that a restarted one is somebody else. */
   readonly identity: string;
-  /**
-   * Leads until `signal` fires. `fence` is the lease's `leaseTransitions`: of two leaders the later has the higher one, as
-   * long as nobody deletes the lease.
-   */
-  lead(fence: number, signal: AbortSignal): Promise<void>;
+  /** Leads until `signal` fires. */
+  lead(signal: AbortSignal): Promise<void>;
   /** Ends the campaign: the leader stops leading, and then gives the lease back so that the next need not wait for its end. */
   readonly signal: AbortSignal;
   /** How long others leave a lease alone that is not renewed; 15 s by default. */
@@ -117,7 +114,7 @@ async function reign(state: Campaign, held: Held): Promise<void> {
   const end = (): void => stopLeading.abort(options.signal.reason);
   options.signal.addEventListener("abort", end, { once: true });
   if (options.signal.aborted) end();
-  const leading = Promise.try(() => options.lead(held.fence, stopLeading.signal));
+  const leading = Promise.try(() => options.lead(stopLeading.signal));
   let lost = false;
   // Renewed while the leader stops, too: until its last write is done nobody else may begin.
   const renewing = keepRenewing(state, held, stopRenewing.signal).catch((error: unknown) => {

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from "node:util";
-import type { Deadline } from "./environment.ts";
+import type { Deadline } from "./rotation-schedule.ts";
 
 /** A further key of an environment, as its resource declares it. */
 export interface DesiredApiKey {

@@ -9,9 +9,9 @@ import { insertFirstWrappings, wrapDataKey } from "./data-key-wrappings.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { grantFirstEncryptions, RESERVED_ENCRYPTIONS, reserveEncryptions } from "./encryption-budget.ts";
 import { firstEnvironmentDigests, plainVariables } from "./environment.ts";
-import type { CompleteEnvironment, Deadline, StoredEnvironment } from "./environment.ts";
+import type { CompleteEnvironment, StoredEnvironment } from "./environment.ts";
 import { digestKeyPlace, type EnvironmentKeySet } from "./environment-keys.ts";
-import { deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
+import { type Deadline, deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
 
 /** Digest key, variables and secret key. */
 const FIRST_ENCRYPTIONS = 3;

@@ -3,6 +3,7 @@ import { digestOf } from "../crypto/digest.ts";
 import { Secret } from "../crypto/secret.ts";
 import type { ApiKeyState } from "./api-key.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
+import type { Deadline } from "./rotation-schedule.ts";
 import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 
 /** A variable the environment's applications can ask for. */
@@ -38,13 +39,6 @@ export interface EnvironmentDigests {
   readonly declaration: string;
   /** Undefined: they were not read, and are taken for those that are stored. */
   readonly variables: string | undefined;
-}
-
-/** An instant of the database's clock, and how far off it was when it was read: nobody has to compare two clocks. */
-export interface Deadline {
-  readonly at: Date;
-  /** Milliseconds, negative once it has passed. */
-  readonly inMs: number;
 }
 
 /** A secret key that was replaced and still opens its environment. */

@@ -1,9 +1,8 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { recordAuditEvent, type AuditAction } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
-import type { Deadline } from "./environment.ts";
 import type { Owner } from "./owner.ts";
-import { millisecondsUntil } from "./rotation-schedule.ts";
+import { type Deadline, millisecondsUntil } from "./rotation-schedule.ts";
 
 /** Which key it is about. */
 export interface EndingKey {

@@ -2,10 +2,10 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION } from "./audit-fragments.ts";
 import type { ReigningVault } from "./context.ts";
+import { findRestorable } from "./find-restorable.ts";
 import { type HeldEnvironment, lockParents } from "./lock-parents.ts";
 import {
   judgeRestore,
-  RESTORABLE_COLUMNS,
   type Misplacement,
   type RestorableRow,
   type RestoreRequest,
@@ -28,6 +28,9 @@ interface FoundRow extends RestorableRow {
   readonly deletion_id: string | null;
 }
 
+/** The columns above. */
+const COLUMNS = "r.environment_id, r.integration_id, r.connection_id, r.deletion_id";
+
 /**
  * Brings the soft-deleted connection of a resource back, for the resource that asks for it: served from the commit on. One
  * transaction; calling it again does nothing, so a crash after the commit loses nothing. Answers what was done, or that
@@ -41,7 +44,7 @@ export async function restoreConnection(vault: ReigningVault, request: Connectio
   return vault.database.transaction(async (transaction) => {
     // From outside to inside, as those who delete and purge: whoever adds a row waits, and then meets the restored one.
     await lockParents(transaction, request);
-    const row = (await lockRow(transaction, environmentId, id)) ?? (await findElsewhere(transaction, id));
+    const row = await findRestorable<FoundRow>(transaction, AUDITED_CONNECTION, COLUMNS, request);
     const verdict = judgeRestore(row, request, row && misplacementOf(row, request));
     if (verdict === "handled") return verdict;
     if (verdict === "restore") await refuseConflict(transaction, request);
@@ -55,28 +58,6 @@ export async function restoreConnection(vault: ReigningVault, request: Connectio
     });
     return verdict;
   });
-}
-
-async function lockRow(transaction: Queryable, environmentId: string, id: string): Promise<FoundRow | undefined> {
-  const [row] = await transaction.query<FoundRow>(
-    `select r.environment_id, r.integration_id, r.connection_id, r.deletion_id, ${RESTORABLE_COLUMNS}
-       from keystead.connections r join keystead.environments e using (environment_id)
-      where r.environment_id = $1 and r.connection_row_id = $2
-        for no key update of r`,
-    [environmentId, id],
-  );
-  return row;
-}
-
-/** Only to say why it is refused: one look into each environment, which a resource that was refused repeats rarely. */
-async function findElsewhere(transaction: Queryable, id: string): Promise<FoundRow | undefined> {
-  const [row] = await transaction.query<FoundRow>(
-    `select r.environment_id, r.integration_id, r.connection_id, r.deletion_id, ${RESTORABLE_COLUMNS}
-       from keystead.environments e
-       join keystead.connections r on r.environment_id = e.environment_id and r.connection_row_id = $1`,
-    [id],
-  );
-  return row;
 }
 
 function misplacementOf(row: FoundRow, request: ConnectionRestore): Misplacement | undefined {

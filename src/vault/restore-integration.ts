@@ -2,11 +2,11 @@ import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
 import type { ReigningVault } from "./context.ts";
+import { findRestorable } from "./find-restorable.ts";
 import { type HeldEnvironment, lockParents } from "./lock-parents.ts";
 import { RESTORE_BATCH, restoreChildren } from "./restore-children.ts";
 import {
   judgeRestore,
-  RESTORABLE_COLUMNS,
   type Misplacement,
   type RestorableRow,
   type RestoreRequest,
@@ -27,6 +27,9 @@ interface FoundRow extends RestorableRow {
   readonly deleted_at: string | null;
 }
 
+/** The columns above. */
+const COLUMNS = "r.environment_id, r.unique_key, r.deletion_id, r.deleted_at::text as deleted_at";
+
 /**
  * Brings the soft-deleted integration of a resource back with the connections that were deleted with it, in one
  * transaction. Those that resources managed come back unclaimed. As repeatable as `restoreConnection`, and with the same
@@ -40,7 +43,7 @@ export async function restoreIntegration(
   const { id, environmentId, environmentUid, owner } = request;
   return vault.database.transaction(async (transaction) => {
     await lockParents(transaction, { environmentId, environmentUid });
-    const row = (await lockRow(transaction, environmentId, id)) ?? (await findElsewhere(transaction, id));
+    const row = await findRestorable<FoundRow>(transaction, AUDITED_INTEGRATION, COLUMNS, request);
     const verdict = judgeRestore(row, request, row && misplacementOf(row, request));
     if (verdict === "handled") return verdict;
     if (verdict === "restore") await refuseConflict(transaction, request);
@@ -60,28 +63,6 @@ export async function restoreIntegration(
     }
     return verdict;
   });
-}
-
-async function lockRow(transaction: Queryable, environmentId: string, id: string): Promise<FoundRow | undefined> {
-  const [row] = await transaction.query<FoundRow>(
-    `select r.environment_id, r.unique_key, r.deletion_id, r.deleted_at::text as deleted_at, ${RESTORABLE_COLUMNS}
-       from keystead.integrations r join keystead.environments e using (environment_id)
-      where r.environment_id = $1 and r.integration_id = $2
-        for no key update of r`,
-    [environmentId, id],
-  );
-  return row;
-}
-
-/** As for connections. */
-async function findElsewhere(transaction: Queryable, id: string): Promise<FoundRow | undefined> {
-  const [row] = await transaction.query<FoundRow>(
-    `select r.environment_id, r.unique_key, r.deletion_id, r.deleted_at::text as deleted_at, ${RESTORABLE_COLUMNS}
-       from keystead.environments e
-       join keystead.integrations r on r.environment_id = e.environment_id and r.integration_id = $1`,
-    [id],
-  );
-  return row;
 }
 
 function misplacementOf(row: FoundRow, request: IntegrationRestore): Misplacement | undefined {

@@ -1,4 +1,9 @@
-import type { Deadline } from "./environment.ts";
+/** An instant of the database's clock, and how far off it was when it was read: nobody has to compare two clocks. */
+export interface Deadline {
+  readonly at: Date;
+  /** Milliseconds, negative once it has passed. */
+  readonly inMs: number;
+}
 
 /**
  * Part of the interval that may be taken off, so that environments that were made together are not rotated together.

@@ -5,16 +5,10 @@ import { createEnvironment } from "./create-environment.ts";
 import { withCurrentDataKey } from "./current-data-key.ts";
 import { describeEnvironments, MAIN_SECRET_KEY } from "./describe-environments.ts";
 import { changedEnvironmentParts, environmentDigestsOf, plainVariables } from "./environment.ts";
-import type {
-  Deadline,
-  DesiredEnvironment,
-  EnvironmentDigests,
-  EnvironmentState,
-  StoredEnvironment,
-} from "./environment.ts";
+import type { DesiredEnvironment, EnvironmentDigests, EnvironmentState, StoredEnvironment } from "./environment.ts";
 import { sameSources } from "./owner.ts";
 import { readEnvironmentSecretKey } from "./read-environment-secret-key.ts";
-import { deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
+import { type Deadline, deadlineOf, millisecondsUntil, nextRotation } from "./rotation-schedule.ts";
 import { sealJson } from "./seal.ts";
 
 /** Without an expected revision the call may meet other writers: each time it loses, somebody else got on. */

@@ -1,5 +1,5 @@
 // A process that campaigns for a lease, for tests that kill or freeze it: campaigning-process.ts KUBECONFIG NAMESPACE IDENTITY
-// Says `leading FENCE` when it begins and `ended` when it stops; its exit code is 3 when it lost the lease.
+// Says `leading` when it begins and `ended` when it stops; its exit code is 3 when it lost the lease.
 import { createKubeClient } from "../../src/kube/client.ts";
 import { hasCode } from "../../src/errors.ts";
 import { loadIdentity } from "../../src/kube/identity.ts";
@@ -18,8 +18,8 @@ try {
     leaseDurationMs: 3_000,
     renewDeadlineMs: 2_000,
     retryMs: 100,
-    async lead(fence, signal) {
-      process.stdout.write(`leading ${fence}\n`);
+    async lead(signal) {
+      process.stdout.write("leading\n");
       await new Promise((resolve) => {
         signal.addEventListener("abort", resolve, { once: true });
       });
