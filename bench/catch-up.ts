@@ -17,9 +17,10 @@ import {
 import { progress } from "./support/progress.ts";
 import type { Findings, Table } from "./support/table.ts";
 
-/** Rounds of the small size: it takes seconds, so one hiccup of the machine would decide a single one. */
-const SMALL = { objects: 2_000, rounds: 3 };
-const LARGE = { objects: 10_000, rounds: 1 };
+const SIZES = [2_000, 10_000];
+
+/** One hiccup of the machine would decide a single one. */
+const ROUNDS = 3;
 
 const POLL = { everyMs: 100, deadlineMs: 300_000 };
 
@@ -41,9 +42,9 @@ export const catchUp: Table = {
       ["Connections", "bare loop, objects/s", "Keystead, Ready/s", "ratio", "writes each", "GETs of its Secret"],
     ];
     const checks = [];
-    for (const { objects, rounds } of [SMALL, LARGE]) {
+    for (const objects of SIZES) {
       const results: Round[] = [];
-      for (let round = 0; round < rounds; round += 1) results.push(await measure(arena, objects, round));
+      for (let round = 0; round < ROUNDS; round += 1) results.push(await measure(arena, objects, round));
       const ratio = median(results.map(({ ours, floor }) => ours / floor));
       const writes = Math.max(...results.map(({ calls }) => writesEach(calls, objects)));
       const gets = Math.max(...results.map(({ calls }) => mostGetsOfOneSecret(calls)));
@@ -71,7 +72,7 @@ const METHOD = [
   "The bare loop is a process of its own with the same client and identity, 32 calls in flight: for each object it gets the Secret, adds the finalizer, and writes the status; half of its objects come before Keystead's turn and half after.",
   "Keystead's time begins with the start of its process, so it holds the start of Node, the login at the database, the Lease and all lists; it ends when the last Connection is Ready.",
   "Calls are counted from the API server's audit log.",
-  `${SMALL.objects.toLocaleString("en")} Connections: median of ${SMALL.rounds} rounds.`,
+  `Median of ${ROUNDS} rounds of each size.`,
 ];
 
 async function measure(arena: Arena, objects: number, round: number): Promise<Round> {

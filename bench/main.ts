@@ -48,7 +48,7 @@ async function main(args: readonly string[]): Promise<boolean> {
     allowPositionals: true,
     options: {
       "steady-minutes": { type: "string", default: "10" },
-      "purge-rows": { type: "string", default: "100000" },
+      "purge-rows": { type: "string", default: "1000000" },
     },
   });
   const chosen = choose(positionals);
