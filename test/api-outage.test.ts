@@ -2,6 +2,7 @@ import { Client } from "pg";
 import { expect, test } from "vitest";
 import { generateToken } from "../src/crypto/token.ts";
 import { ask, createEnvironment, startTestApi } from "./support/api-server.ts";
+import { query } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 
 // What callers see while the database is away, while it is slow, and while the process ends.
@@ -33,6 +34,33 @@ test("while the database is away reads are 503, junk is still 401, and the first
 
   api.wire.mend();
   await eventually(async () => expect((await ask(api, ACME, key)).status).toBe(200));
+});
+
+test("when the database goes silent reads are 503 long before a statement ends, and are served again without a restart", async () => {
+  await using started = await startWithAcme();
+  const { api, key } = started;
+  expect((await ask(api, ACME, key)).status).toBe(200);
+  api.wire.goDead();
+  const statement = api.vault.database.query("select 1").then(
+    () => [],
+    () => [],
+  );
+  // More than two batches, so that some wait for their turn; and one of each other kind.
+  const paths = [...Array.from({ length: 200 }, () => ACME), "/connections", "/integrations", "/environment-variables"];
+  const reads = Promise.all(paths.map((path) => ask(api, path, key)));
+  const answers = await Promise.race<Response[]>([reads, statement]);
+  expect(answers.map(({ status }) => status)).toEqual(paths.map(() => 503));
+  expect(answers[0]?.headers.get("retry-after")).toBe("1");
+  expect(await answers[0]?.json()).toMatchObject({ error: { code: "database_timeout" } });
+
+  api.wire.mend();
+  await eventually(async () => expect((await ask(api, ACME, key)).status).toBe(200));
+  const [given] = await query(
+    api.database.ownerUrl,
+    "select sum(occurrences)::int as reads from keystead.audit_events where action = 'connection.credentials-read'",
+  );
+  expect(given, "nothing that was refused is asked later").toEqual({ reads: 2 });
+  await statement;
 });
 
 test("a thousand refused reads of an outage write no line above debug", async () => {

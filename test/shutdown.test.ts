@@ -56,8 +56,8 @@ test("with a database that answers nothing it cuts off what waits for it, gives 
 
   expect([503, "cut off"]).toContain(await read);
   const cut = await keystead.logged("what these parts still waited for is cut off");
-  // The workers as well, if one had begun something.
-  expect(cut["parts"]).toEqual(expect.arrayContaining(["api", "controller"]));
+  // The workers as well, if one had begun something; and the API, if its read has not reached its own limit before.
+  expect(cut["parts"]).toContain("controller");
   expect(keystead.output()).toContain("Gave the lease back");
   expect(keystead.output()).not.toContain("have not ended");
 });

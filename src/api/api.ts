@@ -61,7 +61,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   });
 
   let ending = false;
-  const routeDeps = { ...deps, ending: () => ending };
+  const routeDeps = { ...deps, ending: () => ending, answerWithinMs: timeouts.answer };
   answerPreflights(app);
   serveProbes(app, deps.readyz);
   serveConnections(app, routeDeps);

@@ -1,3 +1,5 @@
+import { READ_LIMIT_MS } from "../db/connection-settings.ts";
+
 // What one request or connection may take of the process. The numbers stand in docs/api.md as well.
 
 /** Bytes of a request's body. No body of the contract's credential part comes near it: a GitHub App's key has 2 KiB. */
@@ -23,6 +25,8 @@ export interface Timeouts {
   readonly request: number;
   /** How often Node looks for connections past these two; they are kept within this time. */
   readonly check: number;
+  /** From the request to its answer; 503 after it. */
+  readonly answer: number;
   /** For a kept connection to be idle. */
   readonly keepAlive: number;
 }
@@ -33,6 +37,7 @@ export const TIMEOUTS: Timeouts = {
   /** 1 MiB at 35 KB/s. */
   request: 30_000,
   check: 2_000,
+  answer: READ_LIMIT_MS,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
   keepAlive: 75_000,
 };

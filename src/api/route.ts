@@ -1,5 +1,5 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
-import { asKeysteadError, type KeysteadError } from "../errors.ts";
+import { asKeysteadError, KeysteadError } from "../errors.ts";
 import type { ApiMetrics } from "../telemetry/api-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Verdict } from "../telemetry/readiness.ts";
@@ -23,6 +23,8 @@ export interface ApiDeps {
 export interface RouteDeps extends ApiDeps {
   /** Whether the process is about to end, so that the connection of an answer must not be kept. */
   readonly ending: () => boolean;
+  /** From the request to its answer, whatever it waits for. */
+  readonly answerWithinMs: number;
 }
 
 /** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
@@ -53,7 +55,7 @@ export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly
     const startedAt = performance.now();
     try {
       const caller = { keyDigest: keyDigestOf(request.headers.authorization), address: request.ip };
-      const text = await read(request, caller);
+      const text = await within(deps.answerWithinMs, read(request, caller));
       reply.headers(HEADERS);
       return text;
     } catch (thrown) {
@@ -64,6 +66,21 @@ export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly
     }
   };
   for (const path of paths) app.get(path, handle);
+}
+
+/** What `work` gives. Rejects with `database_timeout` when it takes longer: all that a read ever waits for is the database. */
+async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  let limit: NodeJS.Timeout | undefined;
+  const over = new Promise<never>((_resolve, reject) => {
+    limit = setTimeout(() => {
+      reject(new KeysteadError("database_timeout", `the database did not answer within ${milliseconds} ms`));
+    }, milliseconds);
+  });
+  try {
+    return await Promise.race([work, over]);
+  } finally {
+    clearTimeout(limit);
+  }
 }
 
 /** Prepares the reply of an error and gives its body. Logs only what is our own doing, since callers' mistakes are many. */

@@ -114,6 +114,51 @@ test("a run that loses a result is an error for its callers, not a hang", async 
   await expect(batch(1)).rejects.toMatchObject({ code: "internal_error" });
 });
 
+test("with two runs in flight one that hangs stops nobody but its own callers", async () => {
+  const hanging = Promise.withResolvers<readonly string[]>();
+  const batch = createBatcher<string, string>({
+    maxSize: 1,
+    maxInFlight: 2,
+    run: (items) => (items.includes("hangs") ? hanging.promise : Promise.resolve(items)),
+  });
+  const stuck = batch("hangs");
+  for (const item of ["a", "b", "c"]) expect(await batch(item)).toBe(item);
+  hanging.resolve(["at last"]);
+  expect(await stuck).toBe("at last");
+});
+
+test("a group that waits with many delays another by one item a turn", async () => {
+  const runs: string[][] = [];
+  const batch = createBatcher<string, string>({
+    maxSize: 4,
+    groupOf: ([group = ""]) => group,
+    run: async (items) => {
+      runs.push([...items]);
+      return items;
+    },
+  });
+  await Promise.all(["a1", "a2", "a3", "a4", "a5", "a6", "b1", "c1", "c2"].map((item) => batch(item)));
+  expect(runs).toEqual([["a1", "b1", "c1", "a2"], ["c2", "a3", "a4", "a5"], ["a6"]]);
+});
+
+test("what nobody waits for any more when its turn comes is not run", async () => {
+  const late = new Set<number>();
+  const runs: number[][] = [];
+  const batch = createBatcher<number, number>({
+    maxSize: 2,
+    isLate: (item) => late.has(item),
+    run: async (items) => {
+      runs.push([...items]);
+      late.add(2).add(4).add(5);
+      return items;
+    },
+  });
+  const outcomes = await Promise.allSettled([0, 1, 2, 3, 4, 5].map((item) => batch(item)));
+  expect(outcomes.map(({ status }) => status === "fulfilled")).toEqual([true, true, false, true, false, false]);
+  expect(outcomes[2]).toMatchObject({ reason: { code: "database_timeout", retryable: true } });
+  expect(runs).toEqual([[0, 1], [3]]);
+});
+
 test("however callers come, each gets the answer to its own item, and no run takes more than the limit", async () => {
   const arrivals = fc.array(fc.nat({ max: 3 }), { minLength: 1, maxLength: 40 });
   await fc.assert(

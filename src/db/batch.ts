@@ -1,5 +1,6 @@
 import { setImmediate as nextTurn, setTimeout as delay } from "node:timers/promises";
 import { asKeysteadError, KeysteadError, type ErrorCode } from "../errors.ts";
+import { createFairQueue } from "./fair-queue.ts";
 
 /** How items are put together. */
 export interface BatcherOptions<Item, Result> {
@@ -12,6 +13,12 @@ export interface BatcherOptions<Item, Result> {
    * that comes alone, or after one that did, never waits. Default 0: the next batch starts when the last one has ended.
    */
   readonly minIntervalMs?: number;
+  /** Runs that may be in flight at once. Default 1. With more, one that hangs does not stop those behind it. */
+  readonly maxInFlight?: number;
+  /** While more wait than one batch takes: the groups of which each gets its turn. Default: all are of one. */
+  readonly groupOf?: (item: Item) => string;
+  /** Asked when a batch starts: whether nobody waits for the item any more. It is not run, and ends as `database_timeout`. */
+  readonly isLate?: (item: Item) => boolean;
 }
 
 /** Hands one item in and gives its result. */
@@ -27,16 +34,16 @@ interface Waiting<Item, Result> {
 const COMMON = new Set<ErrorCode>(["database_unavailable", "database_timeout", "database_conflict", "leadership_lost"]);
 
 /**
- * Group commit: while one batch is in flight the next collects, so the busier it gets the more callers share a
+ * Group commit: while one batch (or `maxInFlight`) is in flight the next collects, so the busier it gets the more callers share a
  * statement and a commit, and a lone caller waits for nobody.
  *
  * When a run fails for a reason that may be one item's, its items run again one by one, so that only the item that
  * caused the failure gets it. Otherwise all of them do: trying again is for their callers.
  */
 export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result>): Batcher<Item, Result> {
-  const { maxSize, run, minIntervalMs = 0 } = options;
-  let waiting: Waiting<Item, Result>[] = [];
-  let running = false;
+  const { maxSize, run, minIntervalMs = 0, maxInFlight = 1, groupOf = () => "", isLate = () => false } = options;
+  const waiting = createFairQueue<Waiting<Item, Result>>();
+  let working = 0;
   /** When the last batch of several items started. */
   let startedAt = -Infinity;
   let filled: (() => void) | undefined;
@@ -58,27 +65,33 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const work = async (): Promise<void> => {
     // One turn of the event loop, so that callers who came with the same packet share the first batch too.
     await nextTurn();
-    while (waiting.length > 0) {
+    while (waiting.size > 0) {
       const pause = startedAt + minIntervalMs - performance.now();
-      if (pause > 0 && waiting.length < maxSize) await fullOrAfter(pause);
-      const batch = waiting.slice(0, maxSize);
-      waiting = waiting.slice(maxSize);
+      if (pause > 0 && waiting.size < maxSize) await fullOrAfter(pause);
+      const taken = waiting.take(maxSize);
+      const batch = taken.filter(({ item }) => !isLate(item));
+      if (batch.length < taken.length) refuseLate(taken.filter((one) => !batch.includes(one)));
+      if (batch.length === 0) continue;
       if (batch.length > 1) startedAt = performance.now();
       const deliver = await runBatch(run, batch);
       // First the next batch is sent, then the callers go on: the database works while they do.
       setImmediate(deliver);
     }
-    running = false;
+    working -= 1;
   };
 
   return (item) =>
     new Promise<Result>((resolve, reject) => {
-      waiting.push({ item, resolve, reject });
-      if (waiting.length >= maxSize) filled?.();
-      if (running) return;
-      running = true;
+      waiting.push(groupOf(item), { item, resolve, reject });
+      if (waiting.size >= maxSize) filled?.();
+      if (working === maxInFlight) return;
+      working += 1;
       void work();
     });
+}
+
+function refuseLate(late: readonly Waiting<unknown, never>[]): void {
+  for (const { reject } of late) reject(new KeysteadError("database_timeout", "its turn did not come in time"));
 }
 
 /** Runs a batch and gives what hands its outcomes to the callers. Never rejects. */

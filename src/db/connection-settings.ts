@@ -10,6 +10,16 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** Longer than any statement here should take by two orders of magnitude; only a lock or a dying disk gets there. */
 const STATEMENT_TIMEOUT_MS = 10_000;
 
+/**
+ * How long a read may take, all waiting and asking again in it. A thousand times what one takes on a busy machine, so that
+ * a slow disk is survived; and half of the 10 s after which impatient HTTP clients give up, so that they are told of a
+ * silent database while they still listen, and can ask again.
+ */
+export const READ_LIMIT_MS = 5_000;
+
+/** Part of it after which the server ends the statement: before the client does, which costs the connection. */
+const READ_SERVER_SHARE = 0.8;
+
 /** A transaction whose process hangs must not hold its row locks longer than a statement may take. */
 const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 
@@ -26,6 +36,8 @@ export interface ConnectionOptions {
   readonly applicationName: string;
   /** Default 10 s. */
   readonly statementTimeoutMs?: number;
+  /** Default 5 s. */
+  readonly readLimitMs?: number;
   /**
    * Breaks every connection and every later attempt to connect: on a dead link neither a statement nor a polite goodbye is
    * answered. Without it closing waits for the answer.
@@ -36,6 +48,12 @@ export interface ConnectionOptions {
 /** What every connection of one `Database` is made with. */
 export interface ConnectionSettings {
   clientConfig(): ClientConfig;
+  /** For a connection of the pipelined reader, which minds the client's clock itself. */
+  readConfig(): ClientConfig;
+  /** Gives the socket of a new connection, for whoever has to break it. */
+  openSocket(): Socket;
+  /** By the client's clock. */
+  readonly readLimitMs: number;
   /**
    * The statement that opens a transaction. It sets the limits, for this transaction only, where they could not be set
    * at login; `set` without `local` would leak to whoever gets the pooler's connection next.
@@ -54,24 +72,30 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
   if (!/^postgres(ql)?:\/\//.test(connectionString) || !URL.canParse(connectionString)) {
     throw new KeysteadError("configuration_invalid", "the database URL is no postgres:// URL");
   }
-  const statementTimeoutMs = options.statementTimeoutMs ?? STATEMENT_TIMEOUT_MS;
+  const { statementTimeoutMs = STATEMENT_TIMEOUT_MS, readLimitMs = READ_LIMIT_MS } = options;
   const openSocket = createSockets(options.cutOff);
   let limitsAtStartup = true;
+  const configFor = (serverLimitMs: number) => ({
+    connectionString,
+    stream: openSocket,
+    application_name: options.applicationName,
+    connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+    keepAlive: true,
+    keepAliveInitialDelayMillis: 10_000,
+    types: resultTypes,
+    ...(limitsAtStartup && {
+      statement_timeout: serverLimitMs,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
+    }),
+  });
   return {
     clientConfig: () => ({
-      connectionString,
-      stream: openSocket,
-      application_name: options.applicationName,
-      connectionTimeoutMillis: CONNECT_TIMEOUT_MS,
+      ...configFor(statementTimeoutMs),
       query_timeout: statementTimeoutMs + CLIENT_TIMEOUT_MARGIN_MS,
-      keepAlive: true,
-      keepAliveInitialDelayMillis: 10_000,
-      types: resultTypes,
-      ...(limitsAtStartup && {
-        statement_timeout: statementTimeoutMs,
-        idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
-      }),
     }),
+    readConfig: () => configFor(Math.min(statementTimeoutMs, readLimitMs * READ_SERVER_SHARE)),
+    openSocket,
+    readLimitMs,
     beginStatement() {
       if (limitsAtStartup) return "begin";
       return `begin; set local statement_timeout = ${statementTimeoutMs}; set local idle_in_transaction_session_timeout = ${IDLE_IN_TRANSACTION_TIMEOUT_MS}`;

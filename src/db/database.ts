@@ -12,7 +12,11 @@ export interface Database extends Queryable, AsyncDisposable {
    * or deadlock, so it must not do anything outside the database.
    */
   transaction<T>(work: (transaction: Queryable) => Promise<T>): Promise<T>;
-  /** A short read by a statement that is always the same, pipelined on connections of its own. Never for writes. */
+  /**
+   * A short read by a statement that is always the same, pipelined on connections of its own. When a connection breaks the
+   * statement runs again, so all that it may write is the record that something was read. Rejects with
+   * `database_timeout` after 5 s.
+   */
   read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
   /** A frequent write by a statement that is always the same, in a transaction of its own. */
   write(statement: Statement, values: readonly SqlValue[]): Promise<void>;

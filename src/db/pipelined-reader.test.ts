@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { eventually } from "../../test/support/eventually.ts";
 import { createDatabase } from "../../test/support/servers.ts";
 import { startSeverableProxy } from "../../test/support/severable-proxy.ts";
 import { Secret } from "../crypto/secret.ts";
@@ -17,6 +18,7 @@ interface Echo {
 test("answers of a thousand reads at once reach those who asked, over two connections", async () => {
   await using context = await openReader();
   const numbers = Array.from({ length: 1_000 }, (_, index) => index);
+  await context.bothOpen();
   const answers = await Promise.all(numbers.map((n) => context.reader.read<Echo>(ECHO, [n])));
   expect(answers.map(([row]) => row?.n)).toEqual(numbers);
   expect(new Set(answers.map(([row]) => row?.pid)).size).toBe(2);
@@ -60,6 +62,35 @@ test("when the database is back, reads work again as soon as the pause has ended
   expect(await context.reader.read<Echo>(ECHO, [7])).toMatchObject([{ n: 7 }]);
 });
 
+test("a read that gets no answer fails at its limit, is asked no second time, and its connection is replaced", async () => {
+  await using context = await openReader({ readLimitMs: 300 });
+  await context.bothOpen();
+  context.proxy.goSilent();
+  const unanswered = await Promise.allSettled([context.reader.read(ECHO, [1]), context.reader.read(ECHO, [2])]);
+  expect(unanswered).toMatchObject([
+    { reason: { code: "database_timeout", retryable: true } },
+    { reason: { code: "database_timeout" } },
+  ]);
+  expect(context.proxy.accepted, "each was sent once").toBe(2);
+  expect(await context.reader.read<Echo>(ECHO, [3])).toMatchObject([{ n: 3 }]);
+  await eventually(() => expect(context.proxy.accepted).toBe(4));
+});
+
+test("while one connection is stuck reads go by the other, until it is replaced", async () => {
+  await using context = await openReader({ readLimitMs: 1_000 });
+  await context.bothOpen();
+  context.proxy.silenceLast();
+  const two = [context.reader.read<Echo>(ECHO, [1]), context.reader.read<Echo>(ECHO, [1])];
+  const ended = Promise.allSettled(two);
+  await Promise.any(two);
+  for (let read = 0; read < 20; read += 1) expect(await context.reader.read<Echo>(ECHO, [7])).toMatchObject([{ n: 7 }]);
+  expect(context.proxy.accepted, "all while the other read waited").toBe(2);
+  const outcomes = await ended;
+  expect(outcomes.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+  await context.bothOpen();
+  expect(context.proxy.accepted).toBe(3);
+});
+
 test("a slow read is ended by the server and delays nobody on the other connection", async () => {
   await using context = await openReader({ statementTimeoutMs: 200 });
   const slow = context.reader.read(statement("sleep", "select pg_sleep(60)"), []);
@@ -83,12 +114,13 @@ test("without prepared statements the server keeps none", async () => {
 
 interface ReaderOptions {
   readonly now?: () => number;
+  readonly readLimitMs?: number;
   readonly statementTimeoutMs?: number;
   readonly preparedStatements?: boolean;
 }
 
 /** A reader whose way to the database can be cut. */
-async function openReader({ now, statementTimeoutMs, preparedStatements = true }: ReaderOptions = {}) {
+async function openReader({ now, statementTimeoutMs, readLimitMs, preparedStatements = true }: ReaderOptions = {}) {
   const database = await createDatabase();
   const url = new URL(database.url);
   const proxy = await startSeverableProxy({ host: url.hostname, port: Number(url.port) });
@@ -97,11 +129,18 @@ async function openReader({ now, statementTimeoutMs, preparedStatements = true }
     url: new Secret(url.href),
     applicationName: "keystead-test",
     ...(statementTimeoutMs !== undefined && { statementTimeoutMs }),
+    ...(readLimitMs !== undefined && { readLimitMs }),
   });
   const reader = createPipelinedReader({ settings, preparedStatements, ...(now && { now }) });
   return {
     reader,
     proxy,
+    /** Resolves once both connections answer. */
+    bothOpen: () =>
+      eventually(async () => {
+        const answers = await Promise.all([reader.read<Echo>(ECHO, [0]), reader.read<Echo>(ECHO, [0])]);
+        expect(new Set(answers.map(([row]) => row?.pid)).size).toBe(2);
+      }),
     async [Symbol.asyncDispose]() {
       await reader[Symbol.asyncDispose]();
       await proxy[Symbol.asyncDispose]();

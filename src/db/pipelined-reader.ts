@@ -1,13 +1,16 @@
-import { Client } from "pg";
 import { KeysteadError } from "../errors.ts";
 import type { ConnectionSettings } from "./connection-settings.ts";
 import { connectionSurvives, databaseError } from "./database-errors.ts";
+import { createReadLanes, LANES, type ReadConnection } from "./read-lanes.ts";
 import type { SqlValue } from "./session-pool.ts";
 import { isStaleStatement, type Statement } from "./statement.ts";
 
 /** Short reads on connections of their own. */
 export interface PipelinedReader extends AsyncDisposable {
-  /** Rows of a statement. Rejects with a `database_*` error, at once when the database is known to be away. */
+  /**
+   * Rows of a statement. Rejects with a `database_*` error: at once when the database is known to be away, and with
+   * `database_timeout` when the limit of a read is over. Whether the statement ran is then not known.
+   */
   read<Row extends object>(statement: Statement, values: readonly SqlValue[]): Promise<Row[]>;
 }
 
@@ -19,132 +22,85 @@ export interface PipelinedReaderOptions {
   readonly now?: () => number;
 }
 
-/** Two connections gave the highest rate and the lowest p99 of 1, 2 and 4 on two cores; one slow read then blocks half. */
-const CONNECTIONS = 2;
-
-/** Pause after a failed attempt to connect, doubled from the first to the last. Reads fail fast meanwhile. */
-const FIRST_PAUSE_MS = 50;
-const LAST_PAUSE_MS = 1_000;
-
-/** One of the reader's connections, through all its incarnations. */
-interface Lane {
-  client: Client | undefined;
-  connecting: Promise<Client> | undefined;
-  inFlight: number;
-  failures: number;
-  retryAt: number;
-  lastError: KeysteadError | undefined;
+/** A read, from the moment somebody asks until it is answered or given up. */
+interface Asked {
+  readonly text: string;
+  name: string | undefined;
+  readonly values: SqlValue[];
+  /** Where it was sent. */
+  connection: ReadConnection | undefined;
+  givenUp: boolean;
 }
 
 /**
  * Runs short reads on two connections without waiting for one answer before the next question: twice the rate of a
  * pool at half its p99. Answers come in order, so a slow statement delays those behind it: short reads only.
  *
- * When a connection breaks, everything in flight on it is asked again, once, on a new one: reads change nothing.
+ * When a connection breaks, everything in flight on it is asked again on another, and once more if that turns out to have
+ * broken too, as both do when a server ends. A statement may have run and only its answer been lost, so whatever it
+ * records may be recorded again. A read whose limit is over is not asked again, and its connection is replaced: from
+ * here a dead link looks like a server that thinks.
  */
 export function createPipelinedReader(options: PipelinedReaderOptions): PipelinedReader {
-  const now = options.now ?? Date.now;
-  const lanes = Array.from({ length: CONNECTIONS }, createLane);
-  let closed = false;
+  const { settings, preparedStatements, now = Date.now } = options;
+  const lanes = createReadLanes(settings, now);
 
-  const clientOf = (lane: Lane): Promise<Client> | Client => {
-    if (lane.client) return lane.client;
-    if (lane.connecting) return lane.connecting;
-    if (closed) throw new KeysteadError("database_unavailable", "the database connection was closed");
-    if (lane.lastError && now() < lane.retryAt) throw lane.lastError;
-    lane.connecting = connect(lane, options.settings, now).finally(() => {
-      lane.connecting = undefined;
-    });
-    return lane.connecting;
-  };
-
-  const readOnce = async <Row extends object>(text: string, name: string | undefined, values: readonly SqlValue[]) => {
-    const lane = quietest(lanes);
-    lane.inFlight += 1;
-    let client: Client | undefined;
+  const askOnce = async <Row extends object>(asked: Asked): Promise<Row[]> => {
+    const connection = await lanes.join();
     try {
-      client = await clientOf(lane);
-      const query = name === undefined ? { text } : { name, text };
-      const result = await client.query<Row>({ ...query, values: [...values] });
+      if (asked.givenUp) throw tooLate(settings);
+      asked.connection = connection;
+      const { text, name, values } = asked;
+      const result = await connection.client.query<Row>(name === undefined ? { text, values } : { name, text, values });
       return result.rows;
     } catch (thrown) {
       const error = databaseError(thrown);
       // At once, not when the socket gets around to say so: what is asked again must not be asked here.
-      if (client && !connectionSurvives(error)) abandon(lane, client);
+      if (asked.connection === connection && !connectionSurvives(error)) lanes.abandon(connection);
       throw error;
     } finally {
-      lane.inFlight -= 1;
+      connection.inFlight -= 1;
+    }
+  };
+
+  const ask = async <Row extends object>(asked: Asked): Promise<Row[]> => {
+    for (let breaks = 0; ;) {
+      try {
+        return await askOnce<Row>(asked);
+      } catch (thrown) {
+        const error = databaseError(thrown);
+        if (asked.givenUp) throw error;
+        if (isStaleStatement(error) && asked.name !== undefined) {
+          asked.name = undefined;
+        } else if (asked.connection !== undefined && !connectionSurvives(error) && breaks < LANES) {
+          asked.connection = undefined;
+          breaks += 1;
+        } else {
+          throw error;
+        }
+      }
     }
   };
 
   return {
-    async read<Row extends object>({ name, text }: Statement, values: readonly SqlValue[]) {
-      const usedName = options.preparedStatements ? name : undefined;
-      try {
-        return await readOnce<Row>(text, usedName, values);
-      } catch (thrown) {
-        const error = databaseError(thrown);
-        const isStale = isStaleStatement(error);
-        if (!isStale && connectionSurvives(error)) throw error;
-        return readOnce<Row>(text, isStale ? undefined : usedName, values);
-      }
+    read<Row extends object>({ name, text }: Statement, values: readonly SqlValue[]) {
+      const usedName = preparedStatements ? name : undefined;
+      const asked: Asked = { text, name: usedName, values: [...values], connection: undefined, givenUp: false };
+      return new Promise<Row[]>((resolve, reject) => {
+        const giveUp = (): void => {
+          asked.givenUp = true;
+          if (asked.connection) lanes.abandon(asked.connection);
+          reject(tooLate(settings));
+        };
+        const limit = setTimeout(giveUp, settings.readLimitMs);
+        const answered = ask<Row>(asked).finally(() => clearTimeout(limit));
+        answered.then(resolve, reject);
+      });
     },
-    async [Symbol.asyncDispose]() {
-      closed = true;
-      await Promise.allSettled(lanes.map(async (lane) => (lane.client ?? (await lane.connecting))?.end()));
-    },
+    [Symbol.asyncDispose]: () => lanes[Symbol.asyncDispose](),
   };
 }
 
-function createLane(): Lane {
-  return {
-    client: undefined,
-    connecting: undefined,
-    inFlight: 0,
-
-    failures: 0,
-    retryAt: 0,
-    lastError: undefined,
-  };
-}
-
-function quietest(lanes: readonly Lane[]): Lane {
-  return lanes.reduce((best, lane) => (rank(lane) < rank(best) ? lane : best));
-}
-
-/** A lane that has to connect first, or may not yet, comes after every one that can send at once. */
-function rank(lane: Lane): number {
-  return lane.inFlight + (lane.client || lane.failures === 0 ? 0 : 1e6);
-}
-
-function abandon(lane: Lane, client: Client): void {
-  if (lane.client !== client) return;
-  lane.client = undefined;
-  client.end().catch(() => {
-    // It is broken: that it cannot say goodbye is nothing new.
-  });
-}
-
-async function connect(lane: Lane, settings: ConnectionSettings, now: () => number): Promise<Client> {
-  const client = new Client({ ...settings.clientConfig(), pipeline: true });
-  const forget = (): void => {
-    if (lane.client === client) lane.client = undefined;
-  };
-  client.on("error", forget);
-  client.on("end", forget);
-  try {
-    await client.connect();
-  } catch (thrown) {
-    if (settings.droppedStartupLimits(thrown)) return connect(lane, settings, now);
-    lane.failures += 1;
-    lane.lastError = databaseError(thrown);
-    const pause = Math.min(LAST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** (lane.failures - 1));
-    // Jitter: replicas that lost the database together do not all come back in one instant.
-    lane.retryAt = now() + pause * (0.5 + Math.random() / 2);
-    throw lane.lastError;
-  }
-  lane.client = client;
-  lane.failures = 0;
-  lane.lastError = undefined;
-  return client;
+function tooLate({ readLimitMs }: ConnectionSettings): KeysteadError {
+  return new KeysteadError("database_timeout", `the database did not answer a read within ${readLimitMs} ms`);
 }

@@ -12,6 +12,8 @@ export interface ConnectionRead {
   readonly providerConfigKey: string;
   readonly connectionId: string;
   readonly address: string | undefined;
+  /** When the caller asked, by `performance.now()`. */
+  readonly askedAt: number;
 }
 
 /** A connection that was found, with all that is sealed of it. */
@@ -31,7 +33,7 @@ export interface ReadPermissions {
   readonly may_read_credentials: boolean;
 }
 
-/** How far the way from key to connection went. */
+/** How far the way from key to connection went. A key that opens nothing has no row. */
 export type ConnectionReadRow = ReadPermissions &
   (
     | FoundConnectionRow
@@ -49,7 +51,8 @@ export type ConnectionReadRow = ReadPermissions &
  *
  * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
  * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
- * whichever table looks small, and keep to it when it no longer is. Sealed values come in base64: two thirds of the
+ * whichever table looks small, and keep to it when it no longer is. How large a value is stands beside it; it is fetched
+ * only where it is given, and only then recorded as read. Sealed values come in base64: two thirds of the
  * bytes of a `bytea` in hex, and a quarter of the time to decode.
  */
 const readText = (recorded: string): string => `with asked as (
@@ -61,6 +64,7 @@ const readText = (recorded: string): string => `with asked as (
             n.integration_id, n.unique_key, n.provider,
             e.environment_id, c.connection_row_id, c.numeric_id, c.connection_id, c.end_user, c.tags, c.metadata,
             c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
+            coalesce(c.sealed_bytes > $8::int, false) as is_large,
             case when k.may_read_credentials then c.credentials_sealed end as credentials_sealed,
             c.credentials_revision, c.config_sealed, c.config_revision, c.revision
        from asked a
@@ -86,7 +90,7 @@ const readText = (recorded: string): string => `with asked as (
          limit 1
       ) n on true
        left join lateral (
-        select c.*
+        select c.*, octet_length(c.config_sealed) + coalesce(octet_length(c.credentials_sealed), 0) as sealed_bytes
           from keystead.connections c
          where c.environment_id = e.environment_id and c.integration_id = n.integration_id
            and c.connection_id = a.connection_id and c.deleted_at is null
@@ -94,11 +98,11 @@ const readText = (recorded: string): string => `with asked as (
          limit 1
       ) c on true
    )${recorded}
-   select position, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id,
+   select position, is_large, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id,
           connection_row_id, numeric_id, connection_id, end_user, tags, metadata, created_at, updated_at,
           credentials_type, credentials_expires_at,
-          encode(credentials_sealed, 'base64') as credentials_sealed, credentials_revision,
-          encode(config_sealed, 'base64') as config_sealed, config_revision
+          case when not is_large then encode(credentials_sealed, 'base64') end as credentials_sealed, credentials_revision,
+          case when not is_large then encode(config_sealed, 'base64') end as config_sealed, config_revision
      from found`;
 
 const READ_AND_RECORD = statement(
@@ -112,12 +116,25 @@ const READ_AND_RECORD = statement(
             case when may_read_credentials then 'connection.credentials-read' else 'connection.read' end, 'connection',
             connection_row_id, revision, occurrences
        from found
-      where connection_row_id is not null
+      where connection_row_id is not null and not is_large
    )`),
 );
 
 /** The same without the record, for `KEYSTEAD_AUDIT_READS=off`. */
 const READ_UNRECORDED = statement("read_connections_unrecorded", readText(""));
+
+/** A connection that is there and was left out, unrecorded, because more bytes are sealed in it than were asked for. */
+export const TOO_LARGE = "too large";
+
+/** Of what all that is sealed of a connection is far below. */
+const UNLIMITED_BYTES = 2 ** 31 - 1;
+
+export interface ReadConnectionRowsOptions {
+  /** Whether reads are audit events. Default true. */
+  readonly recorded?: boolean;
+  /** Bytes, sealed, beyond which a connection is `TOO_LARGE`. Default: none is. */
+  readonly maxBytes?: number;
+}
 
 /** What several callers of one moment may want to know. */
 interface Question {
@@ -133,8 +150,8 @@ interface Question {
 export async function readConnectionRows(
   database: Pick<Database, "read">,
   reads: readonly ConnectionRead[],
-  { recorded = true }: { readonly recorded?: boolean } = {},
-): Promise<(ConnectionReadRow | undefined)[]> {
+  { recorded = true, maxBytes = UNLIMITED_BYTES }: ReadConnectionRowsOptions = {},
+): Promise<(ConnectionReadRow | typeof TOO_LARGE | undefined)[]> {
   const questions = new Map<string, Question>();
   const askedBy = reads.map((read) => {
     const key = questionKey(read);
@@ -148,7 +165,7 @@ export async function readConnectionRows(
     return question;
   });
   const asked = [...questions.values()];
-  const rows = await database.read<ConnectionReadRow & { readonly position: number }>(
+  const rows = await database.read<ConnectionReadRow & { readonly position: number; readonly is_large: boolean }>(
     recorded ? READ_AND_RECORD : READ_UNRECORDED,
     [
       asked.map(({ position }) => String(position)),
@@ -158,9 +175,11 @@ export async function readConnectionRows(
       asked.map(({ read }) => read.connectionId),
       asked.map(({ read }) => read.address ?? null),
       asked.map(({ occurrences }) => String(occurrences)),
+      maxBytes,
     ],
   );
-  const answers = new Map(rows.map((row) => [row.position, row]));
+  const answers = new Map<number, ConnectionReadRow | typeof TOO_LARGE>();
+  for (const row of rows) answers.set(row.position, row.is_large ? TOO_LARGE : row);
   return askedBy.map(({ position }) => answers.get(position));
 }
 

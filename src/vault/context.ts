@@ -3,7 +3,7 @@ import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import type { Batcher } from "../db/batch.ts";
 import type { AuditKeys } from "./audit-keys.ts";
 import type { AuditRead } from "./audit.ts";
-import type { ConnectionRead, ConnectionReadRow } from "./connection-reads.ts";
+import type { ConnectionReader } from "./connection-reader.ts";
 import type { DesiredConnection, StoredConnection } from "./connection.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import type { DesiredIntegration, StoredIntegration } from "./integration.ts";
@@ -18,7 +18,7 @@ export interface Vault {
   readonly auditKeys: AuditKeys;
   readonly ivs: InitializationVectors;
   /** Connections read at the same moment share a statement, their audit events included. */
-  readonly connectionReads: Batcher<ConnectionRead, ConnectionReadRow | undefined>;
+  readonly readConnectionRow: ConnectionReader;
   /** Reads of other secrets at the same moment share an insert. */
   readonly auditReads: Batcher<AuditRead, true>;
 }

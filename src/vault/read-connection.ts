@@ -43,7 +43,9 @@ export type ReadConnectionResult =
 export async function readConnection(vault: Vault, options: ReadConnectionOptions): Promise<ReadConnectionResult> {
   const { keyDigest, providerConfigKey, connectionId, address } = options;
   const keyFingerprint = tokenFingerprint(keyDigest);
-  const row = await vault.connectionReads({ keyDigest, keyFingerprint, providerConfigKey, connectionId, address });
+  const askedAt = performance.now();
+  const read = { keyDigest, keyFingerprint, providerConfigKey, connectionId, address, askedAt };
+  const row = await vault.readConnectionRow(read);
   if (!row) return { kind: "unknown_key" };
   if (!row.may_read) return forbidden("connections:read");
   if (options.needsCredentials === true && !row.may_read_credentials) return forbidden("connections:read_credentials");

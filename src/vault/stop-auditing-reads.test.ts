@@ -14,6 +14,8 @@ test("with reads off nothing that is read leaves an event, every answer is the s
   await readConnection(silent, question);
   await readEnvironmentVariables(silent, { keyDigest });
   await readIntegration(silent, { keyDigest, uniqueKey: "github", withClient: true });
+  await context.database.query("update keystead.key_digests set scopes = '{connections:read}'");
+  expect(await readConnection(silent, question)).toMatchObject({ connection: { credentials: undefined } });
   const events = await context.database.query(
     "select action, actor from keystead.audit_events where action like '%read%' order by event_id",
   );

@@ -1,8 +1,6 @@
-import { createBatcher } from "../db/batch.ts";
 import { recordAuditEvent } from "./audit.ts";
-import { readConnectionRows } from "./connection-reads.ts";
+import { createConnectionReader } from "./connection-reader.ts";
 import type { Vault } from "./context.ts";
-import { READ_BATCH } from "./vault.ts";
 
 /** It is about no environment more than another. */
 const NO_ENVIRONMENT = "00000000-0000-0000-0000-000000000000";
@@ -21,10 +19,7 @@ export async function stopAuditingReads(vault: Vault, holder: string): Promise<V
   });
   return {
     ...vault,
-    connectionReads: createBatcher({
-      maxSize: READ_BATCH,
-      run: (reads) => readConnectionRows(vault.database, reads, { recorded: false }),
-    }),
+    readConnectionRow: createConnectionReader(vault.database, { recorded: false }),
     auditReads: () => Promise.resolve(true as const),
   };
 }

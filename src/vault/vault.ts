@@ -3,14 +3,11 @@ import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
 import { recordAuditReads } from "./audit-reads.ts";
-import { readConnectionRows } from "./connection-reads.ts";
+import { createConnectionReader } from "./connection-reader.ts";
 import type { Vault } from "./context.ts";
 import { forgettingReplacedKeys } from "./current-data-key.ts";
 import { createEnvironmentKeys } from "./environment-keys.ts";
 import { proveKey } from "./prove-key.ts";
-
-/** Rows of one read; their answer, at 4 KiB each, is still read from the socket in a few pieces. */
-export const READ_BATCH = 64;
 
 /** Rows of one insert of reads; more would only come together at rates that one process does not reach. */
 const AUDIT_BATCH = 256;
@@ -35,10 +32,7 @@ export async function openVault({ database: plain, keys }: OpenVaultOptions): Pr
     ivs: createInitializationVectors(),
     environmentKeys,
     auditKeys,
-    connectionReads: createBatcher({
-      maxSize: READ_BATCH,
-      run: (reads) => readConnectionRows(database, reads),
-    }),
+    readConnectionRow: createConnectionReader(database, { recorded: true }),
     auditReads: createBatcher({ maxSize: AUDIT_BATCH, run: (reads) => recordAuditReads(database, reads) }),
   };
 }

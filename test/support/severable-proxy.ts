@@ -7,10 +7,13 @@ export interface SeverableProxy extends AsyncDisposable {
   readonly port: number;
   /** Resets every connection and every new one, until `mend`. */
   sever(): void;
+  /** New connections work again. */
   mend(): void;
   /** Open connections pass nothing any more, in either direction, and are not closed: a dead link. New ones work. */
   goSilent(): void;
-  /** The same, and new connections are accepted and never answered: a host that is half dead. For good. */
+  /** The same for one of the open connections: that which was made last. */
+  silenceLast(): void;
+  /** The same, and connections made until `mend` are accepted and never answered: a host that is half dead. */
   goDead(): void;
   /** Connections that were asked for so far, refused ones included. */
   readonly accepted: number;
@@ -57,8 +60,12 @@ export async function startSeverableProxy(target: { host: string; port: number }
     },
     mend() {
       severed = false;
+      dead = false;
     },
     goSilent: silence,
+    silenceLast() {
+      for (const socket of [...sockets].slice(-2)) socket.unpipe().pause();
+    },
     goDead() {
       dead = true;
       silence();
