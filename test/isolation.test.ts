@@ -167,7 +167,7 @@ test("an installation of an app needs an Integration that names its app, and goe
 });
 
 test("a Secret of another namespace cannot be referred to by any spelling of its name", async () => {
-  await using foreign = await createNamespace("foreign");
+  const foreign = await createNamespace("foreign");
   await objectsOf(objects.client, foreign.name).apply(secret("theirs", { token: canary("foreign-token") }));
   const refs = [`${foreign.name}/theirs`, "../theirs", "theirs.", "*", ""];
 

@@ -28,7 +28,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await namespace[Symbol.asyncDispose]();
   await client[Symbol.asyncDispose]();
 });
 

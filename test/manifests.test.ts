@@ -34,7 +34,6 @@ beforeAll(async () => {
 });
 
 afterAll(async () => {
-  await namespace[Symbol.asyncDispose]();
   await client[Symbol.asyncDispose]();
 });
 

@@ -15,7 +15,7 @@ test(
     const { controllerManager } = inject("controlPlane");
     context.skip(!controllerManager, "this control plane has no controller manager, which empties namespaces");
     await using installation = await createInstallation("host");
-    await using victim = await createNamespace("victim");
+    const victim = await createNamespace("victim");
     const objects = objectsOf(installation.objects.client, victim.name);
     const controller = installation.start("controller", { KEYSTEAD_WATCH_NAMESPACES: victim.name });
     const parents = { environment: "production", integration: "stripe" };

@@ -219,7 +219,7 @@ test(
   async () => {
     using data = makeDataFolder();
     await using database = await createEmptyDatabase();
-    await using namespace = await createNamespace("start");
+    const namespace = await createNamespace("start");
     const { args, env } = await broughtAlong(data, database, namespace);
 
     await using first = npmStart(args, env);
@@ -243,7 +243,7 @@ test(
   async () => {
     using data = makeDataFolder();
     await using database = await createEmptyDatabase();
-    await using namespace = await createNamespace("start");
+    const namespace = await createNamespace("start");
     const { args, env } = await broughtAlong(data, database, namespace);
 
     await using started = npmStart(args, env);

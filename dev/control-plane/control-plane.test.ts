@@ -101,7 +101,7 @@ test("nobody gets in without an identity, neither at the API server nor at etcd"
 
 test("an owned object goes with its owner, and a deleted namespace ends", { timeout: 60_000 }, async ({ skip }) => {
   if (!inject("controlPlane").controllerManager) skip("these binaries come without kube-controller-manager");
-  await using namespace = await createNamespace("collected");
+  const namespace = await createNamespace("collected");
   const uid = await kubectl(["-n", namespace.name, "create", "configmap", "owner", "-o", "jsonpath={.metadata.uid}"]);
   const ownerReferences = [{ apiVersion: "v1", kind: "ConfigMap", name: "owner", uid }];
   const owned = { apiVersion: "v1", kind: "ConfigMap", metadata: { name: "owned", ownerReferences } };
@@ -116,7 +116,7 @@ test("an owned object goes with its owner, and a deleted namespace ends", { time
 });
 
 test("the audit log records who asked for what, and no body", async () => {
-  await using namespace = await createNamespace("audited");
+  const namespace = await createNamespace("audited");
   const name = namespace.name;
   await kubectl(["-n", name, "create", "serviceaccount", "asker"]);
   const token = (await kubectl(["-n", name, "create", "token", "asker"])).trim();

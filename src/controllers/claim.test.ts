@@ -17,7 +17,6 @@ beforeAll(async () => {
   [namespace] = await Promise.all([createNamespace("claim"), installCrds()]);
 });
 afterAll(async () => {
-  await namespace[Symbol.asyncDispose]();
   await client[Symbol.asyncDispose]();
 });
 

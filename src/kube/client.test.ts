@@ -33,7 +33,7 @@ async function realClient() {
 }
 
 test("a Secret is created, read, patched and deleted on the real API server", async () => {
-  await using namespace = await createNamespace("client");
+  const namespace = await createNamespace("client");
   await using client = await realClient();
   const path = resourcePath(SECRET, { namespace: namespace.name, name: "one" });
   await client.request({
@@ -59,7 +59,7 @@ test("a Secret is created, read, patched and deleted on the real API server", as
 });
 
 test("many more calls than connections all get their answers, in both kinds of order", async () => {
-  await using namespace = await createNamespace("client");
+  const namespace = await createNamespace("client");
   await using client = await realClient();
   const path = resourcePath(SECRET, { namespace: namespace.name });
   const names = Array.from({ length: 150 }, (_, index) => `secret-${index}`);

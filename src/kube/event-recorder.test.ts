@@ -36,7 +36,7 @@ async function eventsIn(namespace: string): Promise<ShownEvent[]> {
 }
 
 test("an event is there for kubectl describe, on the real API server", async () => {
-  await using namespace = await createNamespace("events");
+  const namespace = await createNamespace("events");
   await using client = await realClient();
   await using recorder = createEventRecorder(client, options);
   recorder.record(subject("acme", namespace.name), note);
@@ -55,7 +55,7 @@ test("an event is there for kubectl describe, on the real API server", async () 
 });
 
 test("repeats become the count of one event; other notes, reasons and objects are events of their own", async () => {
-  await using namespace = await createNamespace("events");
+  const namespace = await createNamespace("events");
   await using client = await realClient();
   {
     await using recorder = createEventRecorder(client, options);
@@ -70,7 +70,7 @@ test("repeats become the count of one event; other notes, reasons and objects ar
 });
 
 test("a long note is cut at the server's limit in bytes, not within a character", async () => {
-  await using namespace = await createNamespace("events");
+  const namespace = await createNamespace("events");
   await using client = await realClient();
   await using recorder = createEventRecorder(client, options);
   recorder.record(subject("acme", namespace.name), { ...note, note: `a${"ü".repeat(2_000)}` });

@@ -15,7 +15,7 @@ async function realClient() {
 }
 
 test("a finalizer is put on once and taken off, and then the object goes", async () => {
-  await using namespace = await createNamespace("finalizer");
+  const namespace = await createNamespace("finalizer");
   await using client = await realClient();
   const widget = await makeWidget(client, namespace.name);
   expect(await addFinalizer(client, WIDGET, widget, OURS)).toBe("added");
@@ -32,7 +32,7 @@ test("a finalizer is put on once and taken off, and then the object goes", async
 });
 
 test("knowledge that is out of date costs one more look: the finalizers of others stay, wherever ours stands", async () => {
-  await using namespace = await createNamespace("finalizer");
+  const namespace = await createNamespace("finalizer");
   await using client = await realClient();
   const stale = await makeWidget(client, namespace.name);
   for (const finalizer of ["example.com/a", "example.com/b"]) {
@@ -49,7 +49,7 @@ test("knowledge that is out of date costs one more look: the finalizers of other
 });
 
 test("any number of processes that add and remove at once end with each finalizer exactly as it should be", async () => {
-  await using namespace = await createNamespace("finalizer");
+  const namespace = await createNamespace("finalizer");
   await using client = await realClient();
   const widget = await makeWidget(client, namespace.name);
   const names = ["a", "b", "c", "d"].map((name) => `example.com/${name}`);
@@ -62,7 +62,7 @@ test("any number of processes that add and remove at once end with each finalize
 });
 
 test("the finalizer of an object re-created under the same name is not touched", async () => {
-  await using namespace = await createNamespace("finalizer");
+  const namespace = await createNamespace("finalizer");
   await using client = await realClient();
   const old = await makeWidget(client, namespace.name);
   await addFinalizer(client, WIDGET, old, OURS);

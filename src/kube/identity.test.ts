@@ -29,7 +29,7 @@ async function whoAmI(client: KubeClient): Promise<string> {
 }
 
 test("a pod acts as its ServiceAccount on the real API server", async () => {
-  await using namespace = await createNamespace("identity");
+  const namespace = await createNamespace("identity");
   await kubectl(["create", "serviceaccount", "default", "-n", namespace.name]).catch(() => undefined);
   await using directory = await serviceAccountDirectory(namespace.name);
   const { hostname, port } = new URL(inject("controlPlane").url);
@@ -43,7 +43,7 @@ test("a pod acts as its ServiceAccount on the real API server", async () => {
 });
 
 test("a pod whose token has been replaced goes on with the new one, on the real API server", async () => {
-  await using namespace = await createNamespace("identity");
+  const namespace = await createNamespace("identity");
   await kubectl(["create", "serviceaccount", "default", "-n", namespace.name]).catch(() => undefined);
   await using directory = await serviceAccountDirectory(namespace.name);
   const path = join(directory.path, "token");

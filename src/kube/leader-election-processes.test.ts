@@ -46,7 +46,7 @@ function leaderOf(one: Campaigner, other: Campaigner): { leader: Campaigner; fol
 }
 
 test("bad case 25: when the leader is killed, the other process takes over", async () => {
-  await using namespace = await createNamespace("processes");
+  const namespace = await createNamespace("processes");
   await using one = start(namespace.name, "one");
   await using other = start(namespace.name, "other");
   const { leader, follower } = await eventually(() => leaderOf(one, other));
@@ -57,7 +57,7 @@ test("bad case 25: when the leader is killed, the other process takes over", asy
 });
 
 test("bad case 25: a leader that was frozen while another took over ends as soon as it wakes", async () => {
-  await using namespace = await createNamespace("processes");
+  const namespace = await createNamespace("processes");
   await using one = start(namespace.name, "one");
   await using other = start(namespace.name, "other");
   const { leader, follower } = await eventually(() => leaderOf(one, other));
@@ -70,7 +70,7 @@ test("bad case 25: a leader that was frozen while another took over ends as soon
 });
 
 test("a leader that is told to end gives way at once, and ends well", async () => {
-  await using namespace = await createNamespace("processes");
+  const namespace = await createNamespace("processes");
   await using one = start(namespace.name, "one");
   await using other = start(namespace.name, "other");
   const { leader, follower } = await eventually(() => leaderOf(one, other));

@@ -56,7 +56,7 @@ function leads(one: ReturnType<typeof campaigner>): boolean {
 }
 
 test("of several campaigners exactly one leads at a time, each with a higher number than the one before", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const all = Array.from({ length: 5 }, () => campaigner(client, namespace.name));
   const numbers: number[] = [];
@@ -88,7 +88,7 @@ test("whoever leads and whoever waits hears that the API server answers, and nob
   one.stop.abort();
   await one.ended;
 
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using real = createKubeClient(await realIdentity());
   const heard = { leader: 0, standby: 0 };
   const leader = campaigner(real, namespace.name, { ...PATIENT, answered: () => void (heard.leader += 1) });
@@ -104,7 +104,7 @@ test("whoever leads and whoever waits hears that the API server answers, and nob
 });
 
 test("a leader that stops gives the lease back, so that the next does not wait for its end", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   // A lease that would not run out within this test.
   const first = campaigner(client, namespace.name, { leaseDurationMs: 3_600_000 });
@@ -119,7 +119,7 @@ test("a leader that stops gives the lease back, so that the next does not wait f
 });
 
 test("bad case 25: a lease whose holder is silent is taken over after its duration as seen here, whatever its clock says", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   // The holder's clock is a year ahead: by its times the lease would never end.
   const spec = {
@@ -140,7 +140,7 @@ test("bad case 25: a lease whose holder is silent is taken over after its durati
 });
 
 test("bad case 25: a holder whose clock is a minute behind keeps the lease that it renews", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const spec = { holderIdentity: "behind", leaseDurationSeconds: 30, leaseTransitions: 7 };
   const path = resourcePath(LEASE, { namespace: namespace.name, name: "leader" });
@@ -177,7 +177,7 @@ test("bad case 25: a holder whose clock is a minute behind keeps the lease that 
 });
 
 test("bad case 25: a leader that cannot renew stops before its lease ends, and only then another begins", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using proxy = await startFaultProxy(await realIdentity());
   await using cutOff = createKubeClient(proxy.identity);
   await using client = createKubeClient(await realIdentity());
@@ -195,7 +195,7 @@ test("bad case 25: a leader that cannot renew stops before its lease ends, and o
 });
 
 test("bad case 25: a leader whose lease somebody else took stops at once", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const one = campaigner(client, namespace.name);
   await eventually(() => expect(leads(one)).toBe(true));
@@ -210,7 +210,7 @@ test("bad case 25: a leader whose lease somebody else took stops at once", async
 });
 
 test("a lease that somebody deletes is made again by its leader, with the same number", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const one = campaigner(client, namespace.name, PATIENT);
   await eventually(() => expect(leads(one)).toBe(true));
@@ -224,7 +224,7 @@ test("a lease that somebody deletes is made again by its leader, with the same n
 });
 
 test("renewals that fail now and then cost nothing", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using proxy = await startFaultProxy(await realIdentity());
   await using client = createKubeClient(proxy.identity);
   const one = campaigner(client, namespace.name, PATIENT);
@@ -240,7 +240,7 @@ test("renewals that fail now and then cost nothing", async () => {
 });
 
 test("the campaign ends with what the leader threw, after the lease was given back", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const failure = new Error("cannot lead");
   const one = campaigner(client, namespace.name, { lead: () => Promise.reject(failure) });
@@ -263,7 +263,7 @@ test("a campaign that is ended while it waits resolves without having led, and s
 });
 
 test("who leads is told to the metrics", async () => {
-  await using namespace = await createNamespace("election");
+  const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
   const told: unknown[] = [];
   const one = campaigner(client, namespace.name, { metrics: { leading: (lease, is) => void told.push([lease, is]) } });

@@ -121,7 +121,7 @@ test("bad case 30: what is kept of an object does not hold on to the page it cam
 });
 
 test("bad case 30: payloads of Secrets do not even cross the wire, on the real API server", async () => {
-  await using namespace = await createNamespace("memory");
+  const namespace = await createNamespace("memory");
   const identity = await loadIdentity({ kubeconfig: inject("controlPlane").kubeconfig, env: {} });
   await using direct = createKubeClient(identity);
   const path = resourcePath(SECRET, { namespace: namespace.name });

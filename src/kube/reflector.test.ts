@@ -62,7 +62,7 @@ function queries(server: FaultServer): string[] {
 test.each(["list", "watch-list"] as const)(
   "objects of the real API server are followed from the first state on: %s",
   async (initialState) => {
-    await using namespace = await createNamespace("reflector");
+    const namespace = await createNamespace("reflector");
     await using client = createKubeClient(await realIdentity());
     const path = resourcePath(SECRET, { namespace: namespace.name });
     await client.request({ method: "POST", path, body: { metadata: { name: "early" }, stringData: { key: "value" } } });
@@ -88,7 +88,7 @@ test.each(["list", "watch-list"] as const)(
 );
 
 test("bad case 23: a silently dead watch is noticed and replaced, on the real API server", async () => {
-  await using namespace = await createNamespace("reflector");
+  const namespace = await createNamespace("reflector");
   await using proxy = await startFaultProxy(await realIdentity());
   await using direct = createKubeClient(await realIdentity());
   await using client = createKubeClient(proxy.identity);
@@ -109,7 +109,7 @@ test("bad case 23: a silently dead watch is noticed and replaced, on the real AP
 });
 
 test("bad case 23: a reset connection is resumed where it was, without a list", async () => {
-  await using namespace = await createNamespace("reflector");
+  const namespace = await createNamespace("reflector");
   await using proxy = await startFaultProxy(await realIdentity());
   await using client = createKubeClient(proxy.identity);
   const listed: number[] = [];

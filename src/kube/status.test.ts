@@ -40,7 +40,7 @@ test.each([
 });
 
 test("a status is written, changed and emptied on the real API server", async () => {
-  await using namespace = await createNamespace("status");
+  const namespace = await createNamespace("status");
   await using client = await realClient();
   const widget = await makeWidget(client, namespace.name);
   const [first, second] = [
@@ -62,7 +62,7 @@ test("bad case 31: an equal status makes no call at all", async () => {
 });
 
 test("an object re-created under the same name does not inherit the status of its predecessor", async () => {
-  await using namespace = await createNamespace("status");
+  const namespace = await createNamespace("status");
   await using client = await realClient();
   const old = await makeWidget(client, namespace.name);
   await client.request({ method: "DELETE", path: old.path });
@@ -73,7 +73,7 @@ test("an object re-created under the same name does not inherit the status of it
 });
 
 test("a status that the schema refuses is an error of its own, not an object that is gone", async () => {
-  await using namespace = await createNamespace("status");
+  const namespace = await createNamespace("status");
   await using client = await realClient();
   const widget = await makeWidget(client, namespace.name);
   await expect(patchStatus(client, WIDGET, widget, undefined, { phase: 1 })).rejects.toMatchObject({

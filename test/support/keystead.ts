@@ -38,7 +38,6 @@ export async function createInstallation(prefix: string): Promise<Installation> 
   await using stack = new AsyncDisposableStack();
   const client = stack.use(await administrator());
   const [namespace, database] = await Promise.all([createNamespace(prefix), createDatabase(), installCrds()]);
-  stack.use(namespace);
   stack.use(database);
   const history = stack.use(await recordHistory(client, namespace.name));
   const environment = {

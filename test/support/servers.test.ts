@@ -39,7 +39,7 @@ test("a disposed database is gone, also while somebody is connected to it", asyn
 });
 
 test("a namespace of its own is there, and kubectl's complaint is the error", async () => {
-  await using namespace = await createNamespace("servers");
+  const namespace = await createNamespace("servers");
   await expect(kubectl(["get", "namespace", namespace.name, "-o", "name"])).resolves.toContain(namespace.name);
   await expect(kubectl(["-n", namespace.name, "get", "secret", "missing"])).rejects.toThrow("not found");
 });

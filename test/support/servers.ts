@@ -15,7 +15,7 @@ export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
 }
 
-export interface TestNamespace extends AsyncDisposable {
+export interface TestNamespace {
   readonly name: string;
   toString(): string;
 }
@@ -40,17 +40,14 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
   return databaseFrom("template1");
 }
 
-/** A namespace of its own. Disposing asks for its deletion and does not wait for it. */
+/**
+ * A namespace of its own. It is left behind: the control plane ends with the run, and emptying a namespace, which asks for
+ * every kind there is, would cost more than most tests.
+ */
 export async function createNamespace(prefix: string): Promise<TestNamespace> {
   const name = uniqueName(prefix);
   await kubectl(["create", "namespace", name]);
-  return {
-    name,
-    toString: () => name,
-    async [Symbol.asyncDispose]() {
-      await kubectl(["delete", "namespace", name, "--wait=false", "--ignore-not-found"]);
-    },
-  };
+  return { name, toString: () => name };
 }
 
 /** Runs kubectl as the administrator and resolves with its output. Throws with what kubectl said when it fails. */
