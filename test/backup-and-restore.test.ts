@@ -61,6 +61,12 @@ test(
 
     // The disaster. The Secret in the cluster is newer than the database: here by a key that it does not know.
     await backup.restore();
+    const owner = {
+      KEYSTEAD_DATABASE_OWNER_URL: database.ownerUrl,
+      KEYSTEAD_DATABASE_RUNTIME_ROLE: "keystead_runtime",
+    };
+    const migrated = startProcess(["migrate"], { ...installation.environment, ...owner });
+    expect(await migrated.exit, migrated.output()).toBe(0);
     await query(
       database.ownerUrl,
       "update keystead.connections set deleted_at = now() - interval '32 days' where deleted_at is not null",
