@@ -117,14 +117,41 @@ test("a run that loses a result is an error for its callers, not a hang", async 
 test("with two runs in flight one that hangs stops nobody but its own callers", async () => {
   const hanging = Promise.withResolvers<readonly string[]>();
   const batch = createBatcher<string, string>({
-    maxSize: 1,
+    maxSize: 10,
     maxInFlight: 2,
     run: (items) => (items.includes("hangs") ? hanging.promise : Promise.resolve(items)),
   });
   const stuck = batch("hangs");
+  await nextTurn();
   for (const item of ["a", "b", "c"]) expect(await batch(item)).toBe(item);
   hanging.resolve(["at last"]);
   expect(await stuck).toBe("at last");
+});
+
+test("a second run begins while a whole batch waits, and what is less comes together", async () => {
+  const runs: number[][] = [];
+  const open: (() => void)[] = [];
+  const batch = createBatcher<number, number>({
+    maxSize: 2,
+    maxInFlight: 2,
+    run: async (items) => {
+      runs.push([...items]);
+      await new Promise<void>((resolve) => open.push(resolve));
+      return items;
+    },
+  });
+  const answers = [0, 1, 2, 3, 4].map((item) => batch(item));
+  await nextTurn();
+  expect(runs).toEqual([
+    [0, 1],
+    [2, 3],
+  ]);
+  while (runs.length < 3 || open.length > 0) {
+    open.shift()?.();
+    await nextTurn();
+  }
+  expect(await Promise.all(answers)).toEqual([0, 1, 2, 3, 4]);
+  expect(runs[2]).toEqual([4]);
 });
 
 test("a group that waits with many delays another by one item a turn", async () => {

@@ -13,7 +13,10 @@ export interface BatcherOptions<Item, Result> {
    * that comes alone, or after one that did, never waits. Default 0: the next batch starts when the last one has ended.
    */
   readonly minIntervalMs?: number;
-  /** Runs that may be in flight at once. Default 1. With more, one that hangs does not stop those behind it. */
+  /**
+   * Runs that may be in flight at once. Default 1. A further one begins while a whole batch waits or the others hang:
+   * callers still come together, and a run that hangs does not stop those behind it.
+   */
   readonly maxInFlight?: number;
   /** While more wait than one batch takes: the groups of which each gets its turn. Default: all are of one. */
   readonly groupOf?: (item: Item) => string;
@@ -30,11 +33,14 @@ interface Waiting<Item, Result> {
   readonly reject: (reason: unknown) => void;
 }
 
+/** A run that takes longer hangs. Most take a twentieth of it, and so short a wait nobody notices. */
+const HANGS_AFTER_MS = 50;
+
 /** Failures that no item is the cause of: running the same items one by one would only fail as often as there are items. */
 const COMMON = new Set<ErrorCode>(["database_unavailable", "database_timeout", "database_conflict", "leadership_lost"]);
 
 /**
- * Group commit: while one batch (or `maxInFlight`) is in flight the next collects, so the busier it gets the more callers share a
+ * Group commit: while one batch is in flight the next collects, so the busier it gets the more callers share a
  * statement and a commit, and a lone caller waits for nobody.
  *
  * When a run fails for a reason that may be one item's, its items run again one by one, so that only the item that
@@ -44,6 +50,8 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
   const { maxSize, run, minIntervalMs = 0, maxInFlight = 1, groupOf = () => "", isLate = () => false } = options;
   const waiting = createFairQueue<Waiting<Item, Result>>();
   let working = 0;
+  /** Of those that work, the ones whose run hangs. */
+  let hanging = 0;
   /** When the last batch of several items started. */
   let startedAt = -Infinity;
   let filled: (() => void) | undefined;
@@ -68,30 +76,55 @@ export function createBatcher<Item, Result>(options: BatcherOptions<Item, Result
     while (waiting.size > 0) {
       const pause = startedAt + minIntervalMs - performance.now();
       if (pause > 0 && waiting.size < maxSize) await fullOrAfter(pause);
-      const taken = waiting.take(maxSize);
-      const batch = taken.filter(({ item }) => !isLate(item));
-      if (batch.length < taken.length) refuseLate(taken.filter((one) => !batch.includes(one)));
+      const batch = waiting.take(maxSize).filter((one) => !isLate(one.item) || refuseLate(one));
       if (batch.length === 0) continue;
       if (batch.length > 1) startedAt = performance.now();
-      const deliver = await runBatch(run, batch);
+      const inFlight = runBatch(run, batch);
+      const deliver = await (maxInFlight > 1 ? noticeHanging(inFlight, countHanging) : inFlight);
       // First the next batch is sent, then the callers go on: the database works while they do.
       setImmediate(deliver);
+      if (working - hanging > 1 && waiting.size < maxSize) break;
     }
     working -= 1;
+  };
+
+  const startIfDue = (): void => {
+    const isDue = working === hanging || waiting.size >= maxSize;
+    if (waiting.size === 0 || working === maxInFlight || !isDue) return;
+    working += 1;
+    void work();
+  };
+
+  const countHanging = (change: number): void => {
+    hanging += change;
+    startIfDue();
   };
 
   return (item) =>
     new Promise<Result>((resolve, reject) => {
       waiting.push(groupOf(item), { item, resolve, reject });
       if (waiting.size >= maxSize) filled?.();
-      if (working === maxInFlight) return;
-      working += 1;
-      void work();
+      startIfDue();
     });
 }
 
-function refuseLate(late: readonly Waiting<unknown, never>[]): void {
-  for (const { reject } of late) reject(new KeysteadError("database_timeout", "its turn did not come in time"));
+/** Always false: it is not one to run. */
+function refuseLate({ reject }: Waiting<unknown, never>): boolean {
+  reject(new KeysteadError("database_timeout", "its turn did not come in time"));
+  return false;
+}
+
+/** Awaits a run. Counts it in when it begins to hang, and out when it ends after that. */
+async function noticeHanging<T>(run: Promise<T>, count: (change: number) => void): Promise<T> {
+  let hangs = false;
+  const watch = setTimeout(() => {
+    hangs = true;
+    count(1);
+  }, HANGS_AFTER_MS);
+  const result = await run;
+  clearTimeout(watch);
+  if (hangs) count(-1);
+  return result;
 }
 
 /** Runs a batch and gives what hands its outcomes to the callers. Never rejects. */

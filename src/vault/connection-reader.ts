@@ -17,8 +17,8 @@ const SMALL_BYTES = 32 * 1024;
 export type ConnectionReader = (read: ConnectionRead) => Promise<ConnectionReadRow | undefined>;
 
 /**
- * Reads of one moment share a statement. Two statements are in flight, one on each connection, so that one that hangs
- * stops half of the reads and not all. A large connection is found that way, and then read again in a statement of its
+ * Reads of one moment share a statement. A second is in flight, on the other connection, while a whole batch waits or the
+ * first hangs. A large connection is found that way, and then read again in a statement of its
  * own, of which there are two in flight as well: however many are asked for, two at a time are between the database and
  * their answers, and small ones pass by. While more wait than one statement takes, the keys take turns.
  *
