@@ -261,12 +261,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
   {
     name: "take an Environment over by another one",
-    async arrange({ objects, notes }) {
-      await objects.apply(environment(PARENTS.environment));
-      const { status } = await objects.reach("environment/production", "Ready=True Succeeded");
-      notes.set("environment/production", String(status?.["environmentId"]));
-      notes.set("key", await keyIn(objects));
-    },
+    arrange: arrangeFolder,
     act: ({ objects, notes }) =>
       objects.apply(
         environment("successor", {
@@ -279,11 +274,19 @@ export const SCENARIOS: readonly Scenario[] = [
     async settled({ objects }) {
       await objects.ready("environment/successor");
       await objects.reach("environment/production", "Ready=False Superseded", "Stalled=True Superseded");
+      await reachLost(objects, "integration/stripe", "EnvironmentNotReady");
+      await reachLost(objects, "connection/acme", "EnvironmentNotReady");
     },
     async holds(place) {
       const key = await secretValue(place.objects, "successor-keystead", "KEYSTEAD_SECRET_KEY");
       expect(key, "the key of the successor").toBe(place.notes.get("key"));
-      expect(await place.served(key ?? "")).toBe("unknown_integration");
+      expect(await place.served(key ?? ""), "what it opens").toBe(FIRST);
+      const taken = await place.rows(
+        `select connection_row_id from keystead.connections where owner_namespace = $1 and (claimed or deleted_at is not null)
+          union all
+         select integration_id from keystead.integrations where owner_namespace = $1 and (claimed or deleted_at is not null)`,
+      );
+      expect(taken, "rows of the successor that resources of the former Environment took").toEqual([]);
       const events = await place.rows(
         `select from keystead.audit_events join keystead.environments using (environment_id)
           where owner_namespace = $1 and action = 'environment.adopted'`,
