@@ -18,7 +18,7 @@ export type ConnectionReader = (read: ConnectionRead) => Promise<ConnectionReadR
 
 /**
  * Reads of one moment share a statement. A second is in flight, on the other connection, while a whole batch waits or the
- * first hangs. A large connection is found that way, and then read again in a statement of its
+ * first is slow. A large connection is found that way, and then read again in a statement of its
  * own, of which there are two in flight as well: however many are asked for, two at a time are between the database and
  * their answers, and small ones pass by. While more wait than one statement takes, the keys take turns.
  *
