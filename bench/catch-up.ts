@@ -22,6 +22,9 @@ const SIZES = [2_000, 10_000];
 /** One hiccup of the machine would decide a single one. */
 const ROUNDS = 3;
 
+/** Idle time before memory is read, as in the table of the memory. */
+const IDLE_MS = 10_000;
+
 const POLL = { everyMs: 100, deadlineMs: 300_000 };
 
 interface Round {
@@ -31,6 +34,9 @@ interface Round {
   readonly ours: number;
   /** Calls of the controller to the API server in that time. */
   readonly calls: readonly AuditedCall[];
+  /** RSS of the controller some idle seconds later, and the most it had; MB. */
+  readonly now: number;
+  readonly peak: number;
 }
 
 export const catchUp: Table = {
@@ -39,7 +45,16 @@ export const catchUp: Table = {
   async run(session): Promise<Findings> {
     await using arena = await session.freshArena();
     const rows = [
-      ["Connections", "bare loop, objects/s", "Keystead, Ready/s", "ratio", "writes each", "GETs of its Secret"],
+      [
+        "Connections",
+        "bare loop, objects/s",
+        "Keystead, Ready/s",
+        "ratio",
+        "writes each",
+        "GETs of its Secret",
+        "RSS, MB",
+        "RSS at most",
+      ],
     ];
     const checks = [];
     for (const objects of SIZES) {
@@ -48,6 +63,7 @@ export const catchUp: Table = {
       const ratio = median(results.map(({ ours, floor }) => ours / floor));
       const writes = Math.max(...results.map(({ calls }) => writesEach(calls, objects)));
       const gets = Math.max(...results.map(({ calls }) => mostGetsOfOneSecret(calls)));
+      const resident = Math.max(...results.map(({ now }) => now));
       rows.push([
         objects.toLocaleString("en"),
         median(results.map(({ floor }) => floor)).toFixed(0),
@@ -55,12 +71,20 @@ export const catchUp: Table = {
         ratio.toFixed(2),
         writes.toFixed(3),
         String(gets),
+        resident.toFixed(1),
+        Math.max(...results.map(({ peak }) => peak)).toFixed(1),
       ]);
       const of = `${objects.toLocaleString("en")} Connections`;
       checks.push(
         { what: `${of}: Ready a second against the bare loop`, measured: ratio, limit: { atLeast: 0.75 }, unit: "x" },
         { what: `${of}: writes to the API for each`, measured: writes, limit: { atMost: 2 }, unit: "" },
         { what: `${of}: GETs of one Secret`, measured: gets, limit: { atMost: 1 }, unit: "" },
+        {
+          what: `${of}: RSS of the controller that made them Ready`,
+          measured: resident,
+          limit: { under: 120 },
+          unit: " MB",
+        },
       );
     }
     return { rows, checks, method: METHOD };
@@ -71,7 +95,7 @@ const METHOD = [
   "Every Connection has a Secret of its own with a token of 1,000 characters.",
   "The bare loop is a process of its own with the same client and identity, 32 calls in flight: for each object it gets the Secret, adds the finalizer, and writes the status; half of its objects come before Keystead's turn and half after.",
   "Keystead's time begins with the start of its process, so it holds the start of Node, the login at the database, the Lease and all lists; it ends when the last Connection is Ready.",
-  "Calls are counted from the API server's audit log.",
+  `Calls are counted from the API server's audit log; RSS is read ${IDLE_MS / 1_000} s after the last is Ready.`,
   `Median of ${ROUNDS} rounds of each size.`,
 ];
 
@@ -79,9 +103,9 @@ async function measure(arena: Arena, objects: number, round: number): Promise<Ro
   const name = `catch-up-${objects}-${round}`;
   progress(`${objects} Connections, round ${round + 1}: bare loop, Keystead, bare loop`);
   const before = await floorOf(arena, `${name}-before`, objects / 2);
-  const { seconds, calls } = await oursOf(arena, name, objects);
+  const { seconds, calls, now, peak } = await oursOf(arena, name, objects);
   const after = await floorOf(arena, `${name}-after`, objects / 2);
-  return { floor: objects / sum([before, after]), ours: objects / seconds, calls };
+  return { floor: objects / sum([before, after]), ours: objects / seconds, calls, now, peak };
 }
 
 /** Seconds of the bare loop for that many objects, which are gone again afterwards. */
@@ -103,6 +127,7 @@ async function oursOf(arena: Arena, namespace: string, objects: number) {
   const since = Date.now();
   const controller = await startController(arena);
   const endedAt = await whenMetrics(controller, (metrics) => settledPasses(metrics) >= objects, POLL);
+  await delay(IDLE_MS);
   const { now, peak } = controller.memory();
   progress(`  all Ready; the controller holds ${now.toFixed(0)} MB, at most ${peak.toFixed(0)} MB`);
   const connections = await listConnections(arena.admin, namespace);
@@ -111,7 +136,7 @@ async function oursOf(arena: Arena, namespace: string, objects: number) {
   const calls = await callsOfController(arena.auditLog, since);
   await releaseConnections(arena.admin, namespace);
   await controller.child.stop();
-  return { seconds: (endedAt - controller.startedAt) / 1_000, calls };
+  return { seconds: (endedAt - controller.startedAt) / 1_000, calls, now, peak };
 }
 
 /** Servers still work for a moment on what they were just given. */

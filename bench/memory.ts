@@ -33,11 +33,13 @@ export const memory: Table = {
     const many = await residentWhenIdle(settled, POPULATION);
     const connections = `${POPULATION.toLocaleString("en")} Connections`;
     const secrets = `${UNRELATED_SECRETS.toLocaleString("en")} unrelated Secrets of 32 KiB`;
+    const otherwise = await residentWhenIdle(settled, POPULATION, { MALLOC_ARENA_MAX: "" });
     return {
       rows: [
         ["controller", "RSS", "RSS at most"],
         ["without Connections", megabytes(none.now), megabytes(none.peak)],
         [`with ${connections}`, megabytes(many.now), megabytes(many.peak)],
+        [`the same without MALLOC_ARENA_MAX`, megabytes(otherwise.now), megabytes(otherwise.peak)],
         ["after garbage collections:", "of the last resort", "ordinary"],
         ["without Connections", megabytes(unrelated.before.rss), megabytes(unrelated.before.rssOrdinary)],
         [`the same after ${secrets} came`, megabytes(unrelated.after.rss), megabytes(unrelated.after.rssOrdinary)],
@@ -72,8 +74,12 @@ function megabytes(value: number): string {
 }
 
 /** Memory of a controller that has nothing left to do, which is ended afterwards. */
-async function residentWhenIdle(arena: Arena, connections: number): Promise<{ now: number; peak: number }> {
-  const controller = await startController(arena);
+async function residentWhenIdle(
+  arena: Arena,
+  connections: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<{ now: number; peak: number }> {
+  const controller = await startController(arena, { environment });
   await idle(controller, connections);
   const memoryNow = controller.memory();
   await controller.child.stop();

@@ -74,10 +74,13 @@ async function insertDeleted(owner: Client, { environmentId, integrationId }: St
          credentials_revision, config_sealed, config_revision, metadata_declared, tags, declaration_digest, config_digest,
          rest_digest, sources, deleted_at, deletion_id
        )
-       select $1, gen_random_uuid(), $2, 'deleted-' || n, 'API_KEY', convert_to(repeat('x', ${CREDENTIAL_BYTES}), 'UTF8'),
+       select $1, gen_random_uuid(), $2, 'deleted-' || n, 'API_KEY',
+              sealed.head || convert_to(repeat('x', ${CREDENTIAL_BYTES} - length(sealed.head)), 'UTF8'),
               1, '\\x00', 1, false, '{"team": "sales"}', repeat('d', 44), repeat('c', 44),
               repeat('r', 44), '[]', now() - interval '10 minutes', gen_random_uuid()
-         from generate_series($3::int, $4::int) n`,
+         from generate_series($3::int, $4::int) n,
+              -- Version and data key: no other is accepted.
+              (select substr(credentials_sealed, 1, 17) as head from keystead.connections where environment_id = $1 limit 1) sealed`,
       [environmentId, integrationId, first + 1, Math.min(first + INSERT_BATCH, rows)],
     );
     if (first % 100_000 === 0 && first > 0) progress(`${first} rows`);

@@ -138,7 +138,8 @@ test(
       "controller",
       "etcd",
       "kube-apiserver",
-      "kube-controller-manager",
+      // The official archive has none.
+      ...(inject("controlPlane").controllerManager ? ["kube-controller-manager"] : []),
       "postgres",
     ]);
   },

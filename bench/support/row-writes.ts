@@ -1,4 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
+import { KeysteadError } from "../../src/errors.ts";
+
+const DEADLINE_MS = 30_000;
 
 /** Tables in which a process writes about itself: that a reign began, and each minute which keys it has configured. */
 const ABOUT_THE_PROCESS = ["reigns", "key_encryption_keys"];
@@ -11,14 +15,12 @@ export interface RowWrites {
   readonly own: number;
 }
 
-/**
- * Rows written so far in all tables of Keystead. Exact only once the sessions that wrote have ended: each reports its
- * counts at most once a second.
- */
+/** Rows written so far in all tables of Keystead. Waits until the sessions that wrote have ended, which is when they report. */
 export async function rowWrites(ownerUrl: string): Promise<RowWrites> {
   const client = new Client({ connectionString: ownerUrl });
   await client.connect();
   try {
+    await sessionsEnded(client);
     const { rows } = await client.query<{ kept: string; own: string }>(
       `select coalesce(sum(writes) filter (where relname <> all($1)), 0) as kept,
               coalesce(sum(writes) filter (where relname = any($1)), 0) as own
@@ -29,6 +31,14 @@ export async function rowWrites(ownerUrl: string): Promise<RowWrites> {
     return { kept: Number(rows[0]?.kept), own: Number(rows[0]?.own) };
   } finally {
     await client.end();
+  }
+}
+
+async function sessionsEnded(client: Client): Promise<void> {
+  const others = "select from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()";
+  for (const giveUpAt = performance.now() + DEADLINE_MS; ((await client.query(others)).rowCount ?? 0) > 0;) {
+    if (performance.now() > giveUpAt) throw new KeysteadError("part_failed", "sessions that wrote do not end");
+    await delay(50);
   }
 }
 

@@ -1,5 +1,7 @@
 import { randomBytes } from "node:crypto";
 import { expect, test } from "vitest";
+import { withClient } from "../../test/support/database.ts";
+import { eventually } from "../../test/support/eventually.ts";
 import { createDatabase, createEmptyDatabase, type TestDatabase } from "../../test/support/servers.ts";
 import { Secret } from "../crypto/secret.ts";
 import { openDatabase } from "./database.ts";
@@ -31,6 +33,21 @@ test("two databases of one server may be migrated at once while neither finds th
   const runtimeRole = `keystead_test_${randomBytes(5).toString("hex")}`;
   await Promise.all([first, second].map((database) => migrate({ ...options(database), runtimeRole })));
   expect(await grantsOf(first, runtimeRole)).toEqual(await grantsOf(second, runtimeRole));
+});
+
+test("a migration that waits for a table lets others by, and tries again until it has it", async () => {
+  await using database = await createDatabase();
+  const migrations = [...readMigrations(), migration(CURRENT + 1, "alter table keystead.connections add later int")];
+  const waiting = "select from pg_locks where not granted and relation = 'keystead.connections'::regclass";
+  await withClient(database.ownerUrl, async (holder) => {
+    const isWaiting = async (): Promise<boolean> => ((await holder.query(waiting)).rowCount ?? 0) > 0;
+    await holder.query("begin; lock table keystead.connections in access share mode");
+    const migrating = migrate({ ...options(database), migrations, lockPauseMs: 500 });
+    await eventually(async () => expect(await isWaiting()).toBe(true));
+    await eventually(async () => expect(await isWaiting()).toBe(false));
+    await holder.query("commit");
+    expect(await migrating).toMatchObject({ version: CURRENT + 1 });
+  });
 });
 
 test("a migration that fails leaves nothing of itself or those before it", async () => {

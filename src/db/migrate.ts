@@ -1,5 +1,6 @@
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
-import { KeysteadError } from "../errors.ts";
+import { hasCode, KeysteadError } from "../errors.ts";
 import type { Secret } from "../crypto/secret.ts";
 import { databaseError } from "./database-errors.ts";
 import { readMigrations, type Migration } from "./migrations.ts";
@@ -17,13 +18,20 @@ export interface MigrateOptions {
   readonly auditRetentionDays?: number;
   /** The migrations to apply; those of the code by default. */
   readonly migrations?: readonly Migration[];
+  /** Between two attempts to get the locks; for tests. */
+  readonly lockPauseMs?: number;
 }
 
 /** Any fixed number; only migrators of the same database ever ask for it. */
 const MIGRATION_LOCK = 7_310_402_188;
 
-/** DDL waits for running transactions, and everybody else waits behind it: better to fail and be run again. */
-const LOCK_TIMEOUT_MS = 10_000;
+/**
+ * DDL waits for running transactions, and everybody else waits behind it, reads for 4 s at most: better to let them by and
+ * try again.
+ */
+const LOCK_TIMEOUT_MS = 2_000;
+const LOCK_ATTEMPTS = 5;
+const LOCK_PAUSE_MS = 2_000;
 
 const CONNECT_TIMEOUT_MS = 10_000;
 
@@ -36,6 +44,17 @@ const CONNECT_TIMEOUT_MS = 10_000;
  */
 export async function migrate(options: MigrateOptions): Promise<SchemaState> {
   checkRoleName(options.runtimeRole);
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await migrateOnce(options);
+    } catch (thrown) {
+      if (!hasCode(thrown, "database_timeout") || attempt === LOCK_ATTEMPTS) throw thrown;
+    }
+    await delay(options.lockPauseMs ?? LOCK_PAUSE_MS);
+  }
+}
+
+async function migrateOnce(options: MigrateOptions): Promise<SchemaState> {
   const migrations = options.migrations ?? readMigrations();
   return withOwner(options.ownerUrl, async (owner) => {
     await checkPostgresVersion(owner);

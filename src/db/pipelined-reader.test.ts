@@ -91,6 +91,22 @@ test("while one connection is stuck reads go by the other, until it is replaced"
   expect(context.proxy.accepted).toBe(3);
 });
 
+test("many reads at once keep away from a connection that is stuck", async () => {
+  let time = 0;
+  await using context = await openReader({ now: () => time });
+  await context.bothOpen();
+  context.proxy.silenceLast();
+  const two = [context.reader.read<Echo>(ECHO, [1]), context.reader.read<Echo>(ECHO, [1])];
+  const ended = Promise.allSettled(two);
+  await Promise.any(two);
+
+  time += 100;
+  const many = await Promise.all(Array.from({ length: 100 }, (_, n) => context.reader.read<Echo>(ECHO, [n])));
+  expect(many.flat().map(({ n }) => n)).toEqual(Array.from({ length: 100 }, (_, n) => n));
+  expect(new Set(many.flat().map(({ pid }) => pid)).size).toBe(1);
+  expect((await ended).map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
+});
+
 test("a slow read is ended by the server and delays nobody on the other connection", async () => {
   await using context = await openReader({ statementTimeoutMs: 200 });
   const slow = context.reader.read(statement("sleep", "select pg_sleep(60)"), []);

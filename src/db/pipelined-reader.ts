@@ -59,7 +59,7 @@ export function createPipelinedReader(options: PipelinedReaderOptions): Pipeline
       if (asked.connection === connection && !connectionSurvives(error)) lanes.abandon(connection);
       throw error;
     } finally {
-      connection.inFlight -= 1;
+      lanes.leave(connection);
     }
   };
 

@@ -8,24 +8,29 @@ import { databaseError } from "./database-errors.ts";
 export interface ReadConnection {
   readonly client: Client;
   readonly socket: Socket;
-  /** Reads that were sent and are not answered. */
-  inFlight: number;
+  /** When each read was sent that is not answered, oldest first, which is the order of the answers. */
+  readonly sentAt: number[];
 }
 
 /** The reader's connections. Each is opened when a read comes and it is not there, and again after it broke. */
 export interface ReadLanes extends AsyncDisposable {
   /**
-   * The connection with the fewest reads in flight of those that are open; else the first to open. It counts one more in
-   * flight, which the caller takes back. Rejects with `database_unavailable` when none can be opened, and at once during
+   * Of those that are open and answer, the connection with the fewest reads in flight; else the first to open. It counts one
+   * more in flight, until the caller takes it back with `leave`. Rejects with `database_unavailable` when none can be opened, and at once during
    * the pause after that.
    */
   join(): Promise<ReadConnection>;
+  /** A read was answered, or failed. */
+  leave(connection: ReadConnection): void;
   /** Breaks a connection that failed or does not answer. What is in flight on it fails; the next read has it replaced. */
   abandon(connection: ReadConnection): void;
 }
 
 /** Two connections gave the highest rate and the lowest p99 of 1, 2 and 4 on two cores; one slow read then blocks half. */
 export const LANES = 2;
+
+/** A read that waits longer is behind a slow one, or its connection is dead: the other is taken while it is better off. */
+const STUCK_AFTER_MS = 50;
 
 /** Pause after a failed attempt to connect, doubled from the first to the last. Reads fail fast meanwhile. */
 const FIRST_PAUSE_MS = 50;
@@ -62,13 +67,14 @@ export function createReadLanes(settings: ConnectionSettings, now: () => number)
       let best: ReadConnection | undefined;
       for (const lane of lanes) {
         if (!lane.open) startOpening(lane);
-        else if (!best || lane.open.inFlight < best.inFlight) best = lane.open;
+        else if (!best || isBetter(lane.open, best, now())) best = lane.open;
       }
       // Before anything is awaited: the next read of this moment goes to the other.
       const connection = best ?? (await firstToOpen(lanes));
-      connection.inFlight += 1;
+      connection.sentAt.push(now());
       return connection;
     },
+    leave: ({ sentAt }) => void sentAt.shift(),
     abandon(connection) {
       const lane = lanes.find(({ open: current }) => current === connection);
       if (lane) lane.open = undefined;
@@ -80,6 +86,12 @@ export function createReadLanes(settings: ConnectionSettings, now: () => number)
       await Promise.allSettled(lanes.map(async (lane) => (lane.open ?? (await lane.opening))?.client.end()));
     },
   };
+}
+
+function isBetter(one: ReadConnection, other: ReadConnection, now: number): boolean {
+  const [oneIsStuck, otherIsStuck] = [one, other].map(({ sentAt: [oldest = now] }) => now - oldest > STUCK_AFTER_MS);
+  if (oneIsStuck !== otherIsStuck) return otherIsStuck === true;
+  return one.sentAt.length < other.sentAt.length;
 }
 
 function createLane(): Lane {
@@ -97,7 +109,7 @@ async function firstToOpen(lanes: readonly Lane[]): Promise<ReadConnection> {
 async function open(lane: Lane, settings: ConnectionSettings, now: () => number): Promise<ReadConnection> {
   const socket = settings.openSocket();
   const client = new Client({ ...settings.readConfig(), stream: () => socket, pipeline: true });
-  const connection = { client, socket, inFlight: 0 };
+  const connection = { client, socket, sentAt: [] };
   const forget = (): void => {
     if (lane.open === connection) lane.open = undefined;
   };

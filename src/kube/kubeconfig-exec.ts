@@ -43,6 +43,8 @@ export async function askCredentialPlugin(plugin: PluginConfig): Promise<PluginI
   let askedAt = Number.NEGATIVE_INFINITY;
 
   const ask = async (): Promise<PluginIdentity["tls"]> => {
+    // Before the answer: meanwhile the known token serves, and a plugin that fails is not asked by every call.
+    askedAt = performance.now();
     const options: Parameters<typeof config.applyToHTTPSOptions>[0] = {};
     try {
       await config.applyToHTTPSOptions(options);
@@ -58,11 +60,18 @@ export async function askCredentialPlugin(plugin: PluginConfig): Promise<PluginI
     const { headers, cert, key } = options;
     const value = headers !== undefined && !Array.isArray(headers) ? headers["Authorization"] : undefined;
     header = typeof value === "string" ? value : undefined;
-    askedAt = performance.now();
     return {
       ...(cert === undefined ? {} : { cert: String(cert) }),
       ...(key === undefined ? {} : { key: String(key) }),
     };
+  };
+
+  let asking: Promise<unknown> | undefined;
+  const askOnce = (): Promise<unknown> => {
+    asking ??= ask().finally(() => {
+      asking = undefined;
+    });
+    return asking;
   };
 
   const tls = await ask();
@@ -70,8 +79,13 @@ export async function askCredentialPlugin(plugin: PluginConfig): Promise<PluginI
     tls,
     bearer: {
       authorization(now, renew) {
-        if (!renew && now - askedAt < ASK_AGAIN_MS) return header;
-        return ask().then(() => header);
+        if (renew) return askOnce().then(() => header);
+        if (now - askedAt < ASK_AGAIN_MS) return header;
+        // What the plugin gave before is good until the API server refuses it, which is asked with `renew`.
+        return askOnce().then(
+          () => header,
+          () => header,
+        );
       },
     },
   };

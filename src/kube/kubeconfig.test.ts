@@ -190,6 +190,18 @@ test("a credential plugin is run, and asked again when its token is refused", as
   expect(server.requests[0]?.headers.authorization).toBe("Bearer one");
 });
 
+test("a credential plugin that fails later leaves the token it gave, which is good until it is refused", async () => {
+  await using server = await startFaultServer();
+  await using file = await withPlugin(server, "./plugin.sh");
+  await writeFile(join(file.directory, "token"), "one");
+  const { bearer } = await loadKubeconfig(file.path, undefined);
+  await writeFile(join(file.directory, "plugin.sh"), "#!/bin/sh\nexit 1\n");
+  const later = performance.now() + 120_000;
+  const asked = [1, 2, 3].map(() => bearer?.authorization(later, false));
+  expect(await Promise.all(asked)).toEqual(["Bearer one", "Bearer one", "Bearer one"]);
+  await expect(bearer?.authorization(later, true)).rejects.toMatchObject({ code: "kube_identity_invalid" });
+});
+
 test("a credential plugin that fails is an error that names the kubeconfig", async () => {
   await using server = await startFaultServer();
   await using file = await withPlugin(server, "./gone.sh");

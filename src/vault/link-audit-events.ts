@@ -47,6 +47,8 @@ interface EventRow {
  * more. Does nothing while another process is at it. Rejects with a `database_*` error.
  */
 export async function linkAuditEvents({ database, auditKeys }: Pick<Vault, "database" | "auditKeys">): Promise<Linked> {
+  const { head: known, mayBeMore } = await look(database);
+  if (!mayBeMore) return { events: 0, more: false, head: known };
   return database.transaction(async (transaction) => {
     if (!(await holdChain(transaction))) return { events: 0, more: false, head: undefined };
     const last = await readHead(transaction);
@@ -55,6 +57,26 @@ export async function linkAuditEvents({ database, auditKeys }: Pick<Vault, "data
     for (const ofOneDay of runsOfOneDay(events)) head = await addLink(transaction, auditKeys, head, ofOneDay);
     return { events: events.length, more: events.length === LINK_SIZE, head: head.sequence > 0 ? head : undefined };
   });
+}
+
+/** The newest link, and whether an event may be waiting for one: a statement a second is all that an idle process costs. */
+async function look(database: Queryable): Promise<{ head: ChainHead | undefined; mayBeMore: boolean }> {
+  const [row] = await database.query<{ sequence: number | null; mac: Buffer; more: boolean }>(
+    `select l.sequence, l.mac,
+            coalesce(l.through_transaction >= pg_snapshot_xmax(pg_current_snapshot()), false)
+            or exists (
+              select from keystead.audit_events a
+               where (a.transaction_id, a.event_id) > (coalesce(l.through_transaction, '0'::xid8), coalesce(l.through_event, 0))
+                 and a.event_id > coalesce(l.above_event, 0)
+                 and a.occurred_at > coalesce(l.linked_at - interval '1 day', '-infinity')
+            ) as more
+       from (values (1)) as one
+       left join lateral (
+         select * from keystead.audit_links order by sequence desc limit 1
+       ) l on true`,
+  );
+  if (!row || row.sequence === null) return { head: undefined, mayBeMore: row?.more ?? true };
+  return { head: { sequence: row.sequence, mac: row.mac }, mayBeMore: row.more };
 }
 
 /** Whether the caller's transaction is the one that may add to the chain, until its end. */
