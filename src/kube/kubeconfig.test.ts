@@ -197,7 +197,7 @@ test("a credential plugin that fails later leaves the token it gave, which is go
   const { bearer } = await loadKubeconfig(file.path, undefined);
   await writeFile(join(file.directory, "plugin.sh"), "#!/bin/sh\nexit 1\n");
   const later = performance.now() + 120_000;
-  const asked = [1, 2, 3].map(() => bearer?.authorization(later, false));
+  const asked = [1, 2, 3].map(async () => bearer?.authorization(later, false));
   expect(await Promise.all(asked)).toEqual(["Bearer one", "Bearer one", "Bearer one"]);
   await expect(bearer?.authorization(later, true)).rejects.toMatchObject({ code: "kube_identity_invalid" });
 });
