@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseCidr } from "./cidr.ts";
 import { encryptionKeyProblem } from "./crypto/kek.ts";
 import { Secret } from "./crypto/secret.ts";
 
@@ -54,6 +55,14 @@ export const commaSeparated = z.string().transform((text) =>
     .map((item) => item.trim())
     .filter((item) => item !== ""),
 );
+
+/** A block of addresses, with its prefix: a lone `10.0.0.1` would leave open whether the network was meant. */
+export const cidr = z.string().transform((text, context) => {
+  const block = parseCidr(text);
+  if (block) return block;
+  context.addIssue("must be a block of addresses such as 10.0.0.0/8 or 2001:db8::/32");
+  return z.NEVER;
+});
 
 /** A namespace or a release: RFC 1123 label, as Kubernetes wants both. */
 export const dnsLabel = z

@@ -1,5 +1,6 @@
 import { z } from "zod";
 import {
+  cidr,
   commaSeparated,
   dnsLabel,
   encryptionKey,
@@ -189,6 +190,17 @@ export const VARIABLES = {
       default: "all addresses, IPv6 and IPv4",
       reason: "A pod is called from outside; on a laptop `127.0.0.1` keeps it private.",
     }),
+    trustedProxies: define(
+      "KEYSTEAD_TRUSTED_PROXIES",
+      commaSeparated.pipe(z.array(cidr).max(64, "holds more than 64 blocks")).optional(),
+      {
+        meaning:
+          "Blocks of addresses of load balancers and proxies, separated by commas, whose `X-Forwarded-For` says who asks. By that address refused keys are counted, and it is in the audit.",
+        range: "0 to 64 blocks such as `10.0.0.0/8` or `2001:db8::/32`",
+        default: "none: the address is that of the connection",
+        reason: "Anybody can send the header. Only who runs the proxies knows them.",
+      },
+    ),
     auditReads: define(
       "KEYSTEAD_AUDIT_READS",
       z

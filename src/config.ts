@@ -47,6 +47,7 @@ const SECTIONS = {
     port: parse(env, VARIABLES.installation.apiPort),
     host: parse(env, VARIABLES.api.host),
     auditReads: parse(env, VARIABLES.api.auditReads),
+    trustedProxies: parse(env, VARIABLES.api.trustedProxies) ?? [],
   }),
   metrics: (env: ProcessEnvironment) => ({
     port: parse(env, VARIABLES.metrics.port),

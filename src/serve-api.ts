@@ -10,7 +10,8 @@ export async function startApiPart({ vault: audited, log, registry, readiness, c
   const vault = config.auditReads ? audited : await stopAuditingReads(audited, "keystead api");
   if (!config.auditReads) log.warn({}, "reads of secrets are not recorded: KEYSTEAD_AUDIT_READS is off");
   const metrics = createApiMetrics(registry);
-  const api = createApi({ vault, log, metrics, readyz: () => readiness.verdict(), cutOff });
+  const { trustedProxies } = config;
+  const api = createApi({ vault, log, metrics, readyz: () => readiness.verdict(), trustedProxies, cutOff });
   const port = await api.listen(config);
   log.info({ port }, "the API is served");
   return {

@@ -98,7 +98,7 @@ test("a request in flight is answered when the process ends, and its connection 
 
 test("a request that never ends does not keep the process from ending", async () => {
   const cutOff = new AbortController();
-  const api = await startTestApi({}, cutOff.signal);
+  const api = await startTestApi({}, { cutOff: cutOff.signal });
   const environment = await createEnvironment(api);
   const client = new Client({ connectionString: api.database.ownerUrl });
   await client.connect();

@@ -2,6 +2,8 @@ import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { Socket } from "node:net";
 import { KeysteadError, type ErrorCode } from "../errors.ts";
 import { listen, type ListenOptions } from "../telemetry/listen.ts";
+import { createAuthenticationFailures } from "./authentication-failures.ts";
+import { createClientAddress } from "./client-address.ts";
 import { serveConnections } from "./connections.ts";
 import { answerPreflights } from "./cross-origin.ts";
 import { serveEnvironmentVariables } from "./environment-variables.ts";
@@ -9,7 +11,7 @@ import { errorAnswer } from "./error-answer.ts";
 import { serveIntegrations } from "./integrations.ts";
 import * as limits from "./limits.ts";
 import { serveProbes } from "./probes.ts";
-import { refuse, type ApiDeps } from "./route.ts";
+import { refuse, type ApiDeps, type RouteDeps } from "./route.ts";
 
 /** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
 export interface Api extends AsyncDisposable {
@@ -61,7 +63,14 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   });
 
   let ending = false;
-  const routeDeps = { ...deps, ending: () => ending, answerWithinMs: timeouts.answer };
+  const clientAddress = createClientAddress(deps.trustedProxies);
+  const routeDeps: RouteDeps = {
+    ...deps,
+    ending: () => ending,
+    answerWithinMs: timeouts.answer,
+    addressOf: ({ socket, headers }) => clientAddress(socket.remoteAddress, headers["x-forwarded-for"]),
+    failures: createAuthenticationFailures(deps),
+  };
   answerPreflights(app);
   serveProbes(app, deps.readyz);
   serveConnections(app, routeDeps);

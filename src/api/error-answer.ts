@@ -14,6 +14,8 @@ export interface ErrorAnswer {
   readonly status: number;
   readonly code: string;
   readonly body: string;
+  /** For `Retry-After`, where trying again may help. */
+  readonly retryAfterSeconds?: number;
 }
 
 /** Issues in one answer; a query with more wrong than this is noise. */
@@ -29,18 +31,20 @@ const MAX_MESSAGE = 200;
 export function errorAnswer(thrown: unknown): ErrorAnswer {
   const error = fromRouter(thrown) ?? asKeysteadError(thrown);
   if (error.status === 503) {
-    return answer(503, error.code, { message: "The database does not answer at the moment. Try again in a second." });
+    const message = "The database does not answer at the moment. Try again in a second.";
+    return { ...answer(503, error.code, { message }), retryAfterSeconds: 1 };
   }
   if (error.status >= 500) {
     return answer(500, "server_error", { message: "Something went wrong here; the log of the API says what." });
   }
-  const { issues } = error.details;
-  return answer(error.status, error.code, {
+  const { issues, retryAfterSeconds } = error.details;
+  const explained = answer(error.status, error.code, {
     message: error.message,
     ...(issues !== undefined && { errors: issues }),
     // Clients of the contract find an empty payload beside every refused authentication.
     ...(error.status === 401 && { payload: {} }),
   });
+  return typeof retryAfterSeconds === "number" ? { ...explained, retryAfterSeconds } : explained;
 }
 
 /** What zod found, as the error of one of the codes `invalid_query_params`, `invalid_uri_params`. */

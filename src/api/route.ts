@@ -1,9 +1,11 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { Cidr } from "../cidr.ts";
 import { asKeysteadError, KeysteadError } from "../errors.ts";
 import type { ApiMetrics } from "../telemetry/api-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Verdict } from "../telemetry/readiness.ts";
 import type { Vault } from "../vault/context.ts";
+import type { AuthenticationFailures } from "./authentication-failures.ts";
 import { keyDigestOf } from "./authentication.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { errorAnswer } from "./error-answer.ts";
@@ -15,6 +17,8 @@ export interface ApiDeps {
   readonly log: Log;
   /** Answers `/readyz`. */
   readonly readyz: () => Verdict;
+  /** Proxies whose `X-Forwarded-For` is believed. */
+  readonly trustedProxies: readonly Cidr[];
   /** Breaks off the requests that are still in flight while the API ends; without it they have all the time they need. */
   readonly cutOff?: AbortSignal;
 }
@@ -25,6 +29,9 @@ export interface RouteDeps extends ApiDeps {
   readonly ending: () => boolean;
   /** From the request to its answer, whatever it waits for. */
   readonly answerWithinMs: number;
+  /** Where a request came from, past the proxies that are trusted. */
+  readonly addressOf: (request: FastifyRequest) => string;
+  readonly failures: AuthenticationFailures;
 }
 
 /** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
@@ -53,13 +60,16 @@ export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly
   const [route = ""] = paths;
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const startedAt = performance.now();
+    const address = deps.addressOf(request);
+    let keyDigest: Buffer | undefined;
     try {
-      const caller = { keyDigest: keyDigestOf(request.headers.authorization), address: request.ip };
+      keyDigest = keyDigestOf(request.headers.authorization);
+      const caller = { keyDigest, address };
       const text = await within(deps.answerWithinMs, read(request, caller));
       reply.headers(HEADERS);
       return text;
     } catch (thrown) {
-      return refuse(deps, reply, thrown);
+      return refuse(deps, reply, deps.failures.judge(thrown, { address, keyDigest }));
     } finally {
       if (deps.ending()) reply.header("connection", "close");
       deps.metrics.answered(route, reply.statusCode, (performance.now() - startedAt) / 1_000);
@@ -85,13 +95,10 @@ async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
 
 /** Prepares the reply of an error and gives its body. Logs only what is our own doing, since callers' mistakes are many. */
 export function refuse(deps: ApiDeps, reply: FastifyReply, thrown: unknown): string {
-  const { status, code, body } = errorAnswer(thrown);
-  if (status === 401) {
-    deps.metrics.refused(code);
-    // RFC 9110 section 15.5.2: a 401 names the scheme.
-    reply.header("www-authenticate", 'Bearer realm="keystead"');
-  }
-  if (status === 503) reply.header("retry-after", "1");
+  const { status, body, retryAfterSeconds } = errorAnswer(thrown);
+  // RFC 9110 section 15.5.2: a 401 names the scheme.
+  if (status === 401) reply.header("www-authenticate", 'Bearer realm="keystead"');
+  if (retryAfterSeconds !== undefined) reply.header("retry-after", String(retryAfterSeconds));
   if (status >= 500) logFailure(deps.log, asKeysteadError(thrown), reply);
   reply.code(status).headers(HEADERS);
   return body;

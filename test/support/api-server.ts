@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { Nango } from "@nangohq/node";
 import { createApi } from "../../src/api/api.ts";
 import { TIMEOUTS, type Timeouts } from "../../src/api/limits.ts";
+import type { ApiDeps } from "../../src/api/route.ts";
 import type { JsonObject } from "../../src/crypto/canonical-json.ts";
 import { createKeyEncryptionKeys } from "../../src/crypto/kek.ts";
 import { Secret } from "../../src/crypto/secret.ts";
@@ -79,7 +80,10 @@ type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config
 /** Who changes and deletes things that no resource stands behind. */
 const TEST: Actor = { kind: "system", name: "test" };
 
-export async function startTestApi(timeouts: Partial<Timeouts> = {}, cutOff?: AbortSignal): Promise<TestApi> {
+/** What a test may want otherwise than it is. */
+type TestApiOptions = Pick<Partial<ApiDeps>, "cutOff" | "trustedProxies">;
+
+export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: TestApiOptions = {}): Promise<TestApi> {
   const stack = new AsyncDisposableStack();
   const database = stack.use(await createDatabase());
   let logged = "";
@@ -101,7 +105,14 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, cutOff?: Ab
   readiness.proven();
   const api = stack.use(
     createApi(
-      { vault, metrics: createApiMetrics(registry), log, readyz: () => readiness.verdict(), ...(cutOff && { cutOff }) },
+      {
+        vault,
+        metrics: createApiMetrics(registry),
+        log,
+        readyz: () => readiness.verdict(),
+        trustedProxies: [],
+        ...options,
+      },
       { ...TIMEOUTS, ...timeouts },
     ),
   );
