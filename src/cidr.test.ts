@@ -33,6 +33,8 @@ test.each([
   "10.0.0.0/8 ",
   "example.com/8",
   "fe80::1%eth0/64",
+  "::ffff:10.0.0.0/104",
+  "010.0.0.0/8",
 ])("%j is no block", (text) => {
   expect(parseCidr(text)).toBeUndefined();
 });

@@ -12,7 +12,9 @@ export function parseCidr(text: string): Cidr | undefined {
   const [, address = "", digits = ""] = /^([0-9A-Fa-f.:]+)\/(0|[1-9]\d{0,2})$/.exec(text) ?? [];
   const family = isIP(address) === 6 ? "ipv6" : "ipv4";
   const prefix = Number(digits);
-  const isBlock = isIP(address) !== 0 && prefix <= (family === "ipv6" ? 128 : 32);
+  // IPv4 that is written in IPv6 would match nothing: addresses come in the form of `plainAddress`.
+  const isPlain = plainAddress(address)?.includes(":") === (family === "ipv6");
+  const isBlock = isPlain && prefix <= (family === "ipv6" ? 128 : 32);
   return isBlock ? { address, prefix, family } : undefined;
 }
 

@@ -87,6 +87,7 @@ export const ERRORS = {
   invalid_secret_key_format: { status: 401, retryable: false },
   unknown_account: { status: 401, retryable: false },
   forbidden: { status: 403, retryable: false },
+  address_not_allowed: { status: 403, retryable: false },
   too_many_request: { status: 429, retryable: true },
   invalid_query_params: { status: 400, retryable: false },
   invalid_uri_params: { status: 400, retryable: false },

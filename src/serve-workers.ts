@@ -9,7 +9,7 @@ import { createAuditLinker } from "./workers/audit-linker.ts";
 import { createKeyWrapper } from "./workers/key-wrapper.ts";
 import { createPurger } from "./workers/purger.ts";
 import { createRekeyer } from "./workers/rekeyer.ts";
-import { startWorker, type WorkerOptions } from "./workers/worker.ts";
+import { startWorker, type WorkerMetrics, type WorkerOptions } from "./workers/worker.ts";
 
 /** What makes a worker, without what all of them share. */
 type Worker = Omit<WorkerOptions, "metrics" | "log">;
@@ -23,6 +23,8 @@ interface WorkersOptions {
 
 /** All workers of a process. */
 export interface Workers extends AsyncDisposable {
+  /** Numbers of all workers of the process, for those that a part has of its own. */
+  readonly metrics: WorkerMetrics;
   /** To be called once nothing in the process writes any more: its last audit events are linked. Never rejects. */
   finish(): Promise<void>;
 }
@@ -46,6 +48,7 @@ export function startWorkers({ vault, log, registry }: WorkersOptions): Workers 
   );
   const started = workers.map((worker) => startWorker({ ...worker, metrics, log }));
   return {
+    metrics,
     finish: () => linker.finish(),
     async [Symbol.asyncDispose]() {
       await Promise.all(started.map((worker) => worker[Symbol.asyncDispose]()));

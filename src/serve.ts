@@ -15,6 +15,7 @@ import type { MetricsRegistry } from "./telemetry/prometheus.ts";
 import { watchDatabase } from "./telemetry/database-watch.ts";
 import type { Vault } from "./vault/context.ts";
 import { openVault } from "./vault/vault.ts";
+import type { WorkerMetrics } from "./workers/worker.ts";
 import { VERSION } from "./version.ts";
 
 /** Which of the two long-running parts a process is. */
@@ -33,6 +34,7 @@ export interface Process {
   readonly registry: MetricsRegistry;
   readonly vault: Vault;
   readonly readiness: DatabaseReadiness;
+  readonly workerMetrics: WorkerMetrics;
   /** Fires when the process has to end. */
   readonly signal: AbortSignal;
   /** Fires when there is no more time for what is under way to end by itself. */
@@ -108,10 +110,9 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
   if (!vault) return;
   readiness.proven();
 
-  const shared: Process = { config, log, registry, vault, readiness, signal, cutOff };
   const watch = watchDatabase({ ping: () => database.ping(), readiness, log });
   open.use(shutdown.named("database watch", watch));
-  const started = startWorkers(shared);
+  const started = startWorkers({ vault, log, registry });
   open.use(shutdown.named("audit chain", { [Symbol.asyncDispose]: () => started.finish() }));
   const workers = shutdown.named("workers", started);
   // All at once: none of them has to wait until another has ended.
@@ -119,6 +120,8 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
     const endings = [...parts].map(([role, part]) => shutdown.named(role, part)[Symbol.asyncDispose]());
     await Promise.all([...endings, workers[Symbol.asyncDispose]()]);
   });
+  const workerMetrics = started.metrics;
+  const shared: Process = { config, log, registry, vault, readiness, workerMetrics, signal, cutOff };
   for (const role of roles) {
     const part = role === "api" ? await startApi(shared) : await startController(shared);
     if (!part) return;

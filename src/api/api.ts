@@ -9,6 +9,7 @@ import { answerPreflights } from "./cross-origin.ts";
 import { serveEnvironmentVariables } from "./environment-variables.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { serveIntegrations } from "./integrations.ts";
+import { createGate } from "./gate.ts";
 import * as limits from "./limits.ts";
 import { serveProbes } from "./probes.ts";
 import { refuse, type ApiDeps, type RouteDeps } from "./route.ts";
@@ -64,13 +65,12 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
 
   let ending = false;
   const clientAddress = createClientAddress(deps.trustedProxies);
-  const routeDeps: RouteDeps = {
-    ...deps,
-    ending: () => ending,
-    answerWithinMs: timeouts.answer,
-    addressOf: ({ socket, headers }) => clientAddress(socket.remoteAddress, headers["x-forwarded-for"]),
+  const gate = createGate({
+    limits: deps.limits,
     failures: createAuthenticationFailures(deps),
-  };
+    addressOf: ({ socket, headers }) => clientAddress(socket.remoteAddress, headers["x-forwarded-for"]),
+  });
+  const routeDeps: RouteDeps = { ...deps, ending: () => ending, answerWithinMs: timeouts.answer, gate };
   answerPreflights(app);
   serveProbes(app, deps.readyz);
   serveConnections(app, routeDeps);

@@ -81,7 +81,7 @@ export function createAuthenticationFailures(options: FailuresOptions): Authenti
   return {
     judge(thrown, caller) {
       const error = asKeysteadError(thrown);
-      if (error.status !== 401) return thrown;
+      if (error.status !== 401 && error.code !== "address_not_allowed") return thrown;
       metrics.refused(error.code);
       const failing = failingAt(caller.address);
       note(failing, error.code, caller);

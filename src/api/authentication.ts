@@ -44,7 +44,8 @@ export function refusedKey(result: { readonly kind: "unknown_key" } | Forbidden)
     : new KeysteadError("forbidden", `This key does not have the scope ${result.scope}, which the request needs.`);
 }
 
-function unknownAccount(): KeysteadError {
+/** The same whatever the reason: nobody learns what a key once was. */
+export function unknownAccount(): KeysteadError {
   return new KeysteadError(
     "unknown_account",
     "No environment has this secret key. It may have been rotated: read it from the Secret again.",

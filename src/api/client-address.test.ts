@@ -20,7 +20,7 @@ test.each([
   ["a hop with its port", "10.0.0.1", "192.0.2.1:4711", "192.0.2.1"],
   ["IPv6 with its port", "fd00::1", "[2001:DB8::1]:4711", "2001:db8::1"],
   ["IPv6 in brackets", "fd00::1", "[2001:db8::1]", "2001:db8::1"],
-  ["a peer that is gone", undefined, "192.0.2.1", "unknown"],
+  ["a peer that is gone", undefined, "192.0.2.1", "0.0.0.0"],
 ])("%s", (_case, peer, forwardedFor, address) => {
   expect(addressOf(peer, forwardedFor)).toBe(address);
 });

@@ -3,8 +3,8 @@ import { createCidrCheck, plainAddress, type Cidr } from "../cidr.ts";
 /** Hops that are followed back; a chain that is longer was made up. */
 const MAX_HOPS = 32;
 
-/** For a connection that is gone before anybody asked where it came from. */
-const UNKNOWN = "unknown";
+/** For a connection that is gone before anybody asked where it came from: the unspecified address (RFC 1122 section 3.2.1.3). */
+const UNSPECIFIED = "0.0.0.0";
 
 /**
  * Gives the address of whoever sent a request: the peer, unless that is a proxy that is trusted. Then its
@@ -16,7 +16,7 @@ export function createClientAddress(trusted: readonly Cidr[]) {
   const isTrusted = createCidrCheck(trusted);
   return (peer: string | undefined, forwardedFor: string | readonly string[] | undefined): string => {
     let address = peer === undefined ? undefined : plainAddress(peer);
-    if (address === undefined) return UNKNOWN;
+    if (address === undefined) return UNSPECIFIED;
     if (forwardedFor === undefined || trusted.length === 0) return address;
     const hops = [forwardedFor].flat().join(",").split(",").slice(-MAX_HOPS);
     while (isTrusted(address)) {

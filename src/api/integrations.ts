@@ -6,7 +6,8 @@ import { readIntegration } from "../vault/read-integration.ts";
 import { refusedKey } from "./authentication.ts";
 import { integrationAnswer, integrationsAnswer, legacyIntegrationAnswer } from "./integration-answer.ts";
 import { flag, integrationKey, parsePath, parseQuery } from "./request-schemas.ts";
-import { serveRead, type RouteDeps, type Caller } from "./route.ts";
+import type { Caller } from "./gate.ts";
+import { serveRead, type RouteDeps } from "./route.ts";
 
 const noQuery = z.strictObject({});
 

@@ -5,10 +5,10 @@ import type { ApiMetrics } from "../telemetry/api-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Verdict } from "../telemetry/readiness.ts";
 import type { Vault } from "../vault/context.ts";
-import type { AuthenticationFailures } from "./authentication-failures.ts";
-import { keyDigestOf } from "./authentication.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { errorAnswer } from "./error-answer.ts";
+import type { Caller, Gate } from "./gate.ts";
+import type { RequestLimits } from "./request-limits.ts";
 
 /** What the API works with. */
 export interface ApiDeps {
@@ -19,6 +19,7 @@ export interface ApiDeps {
   readonly readyz: () => Verdict;
   /** Proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly Cidr[];
+  readonly limits: RequestLimits;
   /** Breaks off the requests that are still in flight while the API ends; without it they have all the time they need. */
   readonly cutOff?: AbortSignal;
 }
@@ -29,15 +30,7 @@ export interface RouteDeps extends ApiDeps {
   readonly ending: () => boolean;
   /** From the request to its answer, whatever it waits for. */
   readonly answerWithinMs: number;
-  /** Where a request came from, past the proxies that are trusted. */
-  readonly addressOf: (request: FastifyRequest) => string;
-  readonly failures: AuthenticationFailures;
-}
-
-/** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
-export interface Caller {
-  readonly keyDigest: Buffer;
-  readonly address: string;
+  readonly gate: Gate;
 }
 
 /** Gives the answer as JSON text. */
@@ -52,24 +45,27 @@ const HEADERS = {
 };
 
 /**
- * Serves `GET` on each of the paths (the first is the documented one, the others are deprecated aliases). The key is
- * checked for junk before anything else; whether it opens anything is part of the route's own statement, so that a
- * revoked key is refused by the next request on every replica.
+ * Serves `GET` on each of the paths (the first is the documented one, the others are deprecated aliases). The gate
+ * comes before anything else; whether the key opens anything is part of the route's own statement as well, so that a revoked
+ * key is refused by the next request on every replica.
  */
 export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly string[], read: Read): void {
   const [route = ""] = paths;
+  const letIn = async (request: FastifyRequest, reply: FastifyReply) => {
+    const startedAt = performance.now();
+    const caller = await deps.gate.admit(request, reply);
+    // It has been answered by then: nothing is read for nobody.
+    if (performance.now() - startedAt > deps.answerWithinMs) throw late(deps.answerWithinMs);
+    return read(request, caller);
+  };
   const handle = async (request: FastifyRequest, reply: FastifyReply) => {
     const startedAt = performance.now();
-    const address = deps.addressOf(request);
-    let keyDigest: Buffer | undefined;
     try {
-      keyDigest = keyDigestOf(request.headers.authorization);
-      const caller = { keyDigest, address };
-      const text = await within(deps.answerWithinMs, read(request, caller));
+      const text = await within(deps.answerWithinMs, letIn(request, reply));
       reply.headers(HEADERS);
       return text;
     } catch (thrown) {
-      return refuse(deps, reply, deps.failures.judge(thrown, { address, keyDigest }));
+      return refuse(deps, reply, deps.gate.judge(thrown, request));
     } finally {
       if (deps.ending()) reply.header("connection", "close");
       deps.metrics.answered(route, reply.statusCode, (performance.now() - startedAt) / 1_000);
@@ -83,7 +79,7 @@ async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let limit: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {
     limit = setTimeout(() => {
-      reject(new KeysteadError("database_timeout", `the database did not answer within ${milliseconds} ms`));
+      reject(late(milliseconds));
     }, milliseconds);
   });
   try {
@@ -91,6 +87,10 @@ async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   } finally {
     clearTimeout(limit);
   }
+}
+
+function late(milliseconds: number): KeysteadError {
+  return new KeysteadError("database_timeout", `the database did not answer within ${milliseconds} ms`);
 }
 
 /** Prepares the reply of an error and gives its body. Logs only what is our own doing, since callers' mistakes are many. */

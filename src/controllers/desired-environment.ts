@@ -22,6 +22,8 @@ export function desiredEnvironment(
     owner: ownerOf(deps, metadata),
     retentionSeconds: Math.ceil(parseDuration(spec.retention) / 1_000),
     rotationSeconds: rotationSecondsOf(spec.rotation),
+    requestsPerMinute: spec.requestsPerMinute,
+    allowedCidrs: spec.allowedCIDRs,
     variables: take ? variablesOf(environment, take) : "unchanged",
     declaration: { variables: spec.variables },
     sources,

@@ -1,4 +1,5 @@
 import { z } from "zod";
+import { parseCidr } from "../cidr.ts";
 import { apiKeys } from "./api-keys.ts";
 import { durationBetween } from "./duration.ts";
 import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
@@ -31,6 +32,18 @@ const variable = withRules(
   oneOf("exactly", ["value", "valueFrom"]),
 );
 
+/** 64 blocks: the exits of a large company. A list of single addresses is a network policy's. */
+const MAX_CIDRS = 64;
+
+const cidr = withRules(z.string().max(49), {
+  cel: "isCIDR(self)",
+  holds: (text) => parseCidr(text) !== undefined,
+  message: "must be a block of addresses with its prefix, such as 10.0.0.0/8, 192.0.2.7/32 or 2001:db8::/32",
+});
+
+/** A million a minute is more than a process answers. */
+const MAX_REQUESTS = 1_000_000;
+
 const fields = z.object({
   // Can be changed: a new name is one of the two ways out of SecretNotOwned.
   secretName: objectName
@@ -55,6 +68,19 @@ const fields = z.object({
       "Further keys, at most 32, each with scopes and a Secret of its own. One that is removed from the list opens nothing at once, and its Secret is deleted.",
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["name"],
+  }),
+  requestsPerMinute: z
+    .int()
+    .min(0)
+    .max(MAX_REQUESTS)
+    .optional()
+    .describe(
+      `How many requests with keys of this Environment the API answers a minute, over all its replicas, up to ${MAX_REQUESTS}; a tenth of them at once. Beyond that it answers 429. 0, the default: as many as come.`,
+    ),
+  allowedCIDRs: z.array(cidr).min(1).max(MAX_CIDRS).optional().meta({
+    description:
+      "Blocks of addresses, at most 64, from which keys of this Environment may be used, such as 10.0.0.0/8. A request from elsewhere is answered 403. Left out: from everywhere. Behind a proxy this needs KEYSTEAD_TRUSTED_PROXIES.",
+    "x-kubernetes-list-type": "set",
   }),
   // A map by name, so that a server-side apply owns single variables: two teams can declare one each.
   variables: z

@@ -8,13 +8,14 @@ const AUTHENTICATION_CODES = [
   "malformed_auth_header",
   "invalid_secret_key_format",
   "unknown_account",
+  "address_not_allowed",
 ];
 
 /** Numbers of the HTTP API. */
 export interface ApiMetrics {
   /** A request was answered. `route` is the pattern (`/connections/:connectionId`), never the path: ids would make endless series. */
   answered(route: string, status: number, seconds: number): void;
-  /** A request was refused for its key. `code` is one of the 401 codes. */
+  /** A request was refused for its key, or for where it came from with it. */
   refused(code: string): void;
 }
 
@@ -27,9 +28,11 @@ export function createApiMetrics(registry: MetricsRegistry): ApiMetrics {
     ["route", "status"],
     REQUEST_SECONDS,
   );
-  const refusals = counter("keystead_api_authentication_failures_total", "Requests answered 401, by error code.", [
-    "code",
-  ]);
+  const refusals = counter(
+    "keystead_api_authentication_failures_total",
+    "Requests refused for their key, by error code.",
+    ["code"],
+  );
   for (const code of AUTHENTICATION_CODES) refusals.inc({ code }, 0);
   return {
     answered: (route, status, seconds) => duration.observe({ route, status }, seconds),

@@ -1,7 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import type { ConnectionSummaryRow } from "./connection-summary.ts";
-import { permits, selects } from "./permission.ts";
+import { admits, permits, selects } from "./permission.ts";
 
 /** One question for a connection. */
 export interface ConnectionRead {
@@ -11,6 +11,7 @@ export interface ConnectionRead {
   readonly keyFingerprint: string;
   readonly providerConfigKey: string;
   readonly connectionId: string;
+  /** Of the caller. */
   readonly address: string | undefined;
   /** When the caller asked, by `performance.now()`. */
   readonly askedAt: number;
@@ -79,7 +80,7 @@ const readText = (recorded: string): string => `with asked as (
       cross join lateral (
         select e.environment_id
           from keystead.environments e
-         where e.environment_id = k.environment_id and e.deleted_at is null
+         where e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "a.address")}
          limit 1
       ) e
        left join lateral (

@@ -157,10 +157,10 @@ async function insertEnvironmentRow(
        environment_id, name, owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
        digest_key_sealed, variables_sealed, variables_revision, public_key, retention_seconds,
        declaration_digest, variables_digest, sources, last_handled_rotation,
-       last_handled_data_key_rotation, rotation_seconds, next_rotation_at
+       last_handled_data_key_rotation, rotation_seconds, next_rotation_at, requests_per_minute, allowed_cidrs
      ) values (
        $1, $2, $3, $4, $5, $6, $7, $8, $9, 1, $10, $11, $12, $13, $14, $15, $16, $17::bigint,
-       ${nextRotation("now()", "$17::bigint")}
+       ${nextRotation("now()", "$17::bigint")}, $18, $19::inet[]
      )
      on conflict do nothing
      returning created_at, next_rotation_at, ${millisecondsUntil("next_rotation_at")} as next_rotation_ms`,
@@ -182,6 +182,8 @@ async function insertEnvironmentRow(
       desired.rotationToken ?? null,
       desired.dataKeyRotationToken ?? null,
       desired.rotationSeconds ?? null,
+      desired.requestsPerMinute ?? 0,
+      desired.allowedCidrs ?? null,
     ],
   );
   return row;

@@ -24,6 +24,10 @@ export interface DesiredEnvironment {
   readonly sources: readonly SecretSource[];
   /** How long a secret key is used before it is rotated by itself; absent: it never is. */
   readonly rotationSeconds?: number | undefined;
+  /** Requests with its keys, all of them together; absent or 0: as many as come. */
+  readonly requestsPerMinute?: number | undefined;
+  /** From where its keys may be used; absent: from everywhere. */
+  readonly allowedCidrs?: readonly string[] | undefined;
   /** Value of the rotation annotation. The one present at creation counts as handled; later ones are kept for the rotation. */
   readonly rotationToken?: string | undefined;
   /** The same of the annotation for the data key. */
@@ -84,7 +88,7 @@ export interface StoredEnvironment extends EnvironmentState {
 export async function environmentDigestsOf(
   vault: { readonly environmentKeys: EnvironmentKeys },
   environmentId: string,
-  desired: Pick<DesiredEnvironment, "variables" | "declaration" | "retentionSeconds" | "rotationSeconds">,
+  desired: Pick<DesiredEnvironment, "variables" | DeclaredPart>,
 ): Promise<EnvironmentDigests> {
   const { digestKey } = await vault.environmentKeys.of(environmentId);
   return {
@@ -104,15 +108,13 @@ export function firstEnvironmentDigests(
   };
 }
 
-function declarationDigest(
-  digestKey: KeyObject,
-  {
-    declaration,
-    retentionSeconds,
-    rotationSeconds,
-  }: Pick<DesiredEnvironment, "declaration" | "retentionSeconds" | "rotationSeconds">,
-): string {
-  return digestOf(digestKey, "environment.declaration", { declaration, retentionSeconds, rotationSeconds });
+/** What is stored beside the variables. */
+type DeclaredPart = "declaration" | "retentionSeconds" | "rotationSeconds" | "requestsPerMinute" | "allowedCidrs";
+
+function declarationDigest(digestKey: KeyObject, desired: Pick<DesiredEnvironment, DeclaredPart>): string {
+  const { declaration, retentionSeconds, rotationSeconds, requestsPerMinute, allowedCidrs } = desired;
+  const declared = { declaration, retentionSeconds, rotationSeconds, requestsPerMinute, allowedCidrs };
+  return digestOf(digestKey, "environment.declaration", declared);
 }
 
 function variablesDigest(digestKey: KeyObject, variables: readonly EnvironmentVariable[]): string {

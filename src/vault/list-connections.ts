@@ -1,12 +1,14 @@
 import { statement } from "../db/statement.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
-import { forbidden, type Forbidden, permits, selects } from "./permission.ts";
+import { admits, forbidden, type Forbidden, permits, selects } from "./permission.ts";
 
 /** Whose connections, and which of them. Filters that are absent let everything pass; all of them must match. */
 export interface ListConnectionsOptions {
   /** SHA-256 of the token. */
   readonly keyDigest: Buffer;
+  /** Address of the caller. */
+  readonly address?: string | undefined;
   readonly connectionId?: string | undefined;
   /** Part of a connection id, or of an end user's id, email or display name; case does not matter. */
   readonly search?: string | undefined;
@@ -30,7 +32,7 @@ const LIST_CONNECTIONS = statement(
   "list_connections",
   `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
      from keystead.key_digests k
-     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$10")}
      left join lateral (
        select c.connection_row_id, c.numeric_id, c.connection_id, n.unique_key, n.provider, c.end_user, c.tags, c.metadata,
               c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at
@@ -69,6 +71,7 @@ export async function listConnections(vault: Vault, options: ListConnectionsOpti
     options.tags ? JSON.stringify(options.tags) : null,
     options.limit,
     options.offset,
+    options.address ?? null,
   ]);
   const [first] = rows;
   if (!first) return { kind: "unknown_key" };

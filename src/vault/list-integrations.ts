@@ -1,7 +1,7 @@
 import type { JsonObject } from "../crypto/canonical-json.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
-import { forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
 
 /** Everything about an integration but its client. */
 export interface IntegrationSummary {
@@ -41,7 +41,7 @@ const LIST_INTEGRATIONS = statement(
   `select e.environment_id, ${permits("k", "integrations:list")} as permitted, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
           n.created_at, n.updated_at
      from keystead.key_digests k
-     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$2")}
      left join keystead.integrations n
        on n.environment_id = e.environment_id and n.deleted_at is null and ${permits("k", "integrations:list")}
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
@@ -53,9 +53,9 @@ type ListedRow = { readonly permitted: boolean } & (IntegrationSummaryRow | { re
 /** Integrations of the key's environment by name, without anything secret. Rejects with a `database_*` error. */
 export async function listIntegrations(
   vault: Vault,
-  { keyDigest }: { readonly keyDigest: Buffer },
+  { keyDigest, address }: { readonly keyDigest: Buffer; readonly address?: string | undefined },
 ): Promise<ListIntegrationsResult> {
-  const rows = await vault.database.query<ListedRow>(LIST_INTEGRATIONS.text, [keyDigest]);
+  const rows = await vault.database.query<ListedRow>(LIST_INTEGRATIONS.text, [keyDigest, address ?? null]);
   const [first] = rows;
   if (!first) return { kind: "unknown_key" };
   if (!first.permitted) return forbidden("integrations:list");

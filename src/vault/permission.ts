@@ -16,6 +16,11 @@ export function permits(key: string, ...scopes: readonly Scope[]): string {
   return `(${key}.scopes is null or ${key}.scopes && '{${scopes.join(",")}}'::text[])`;
 }
 
+/** SQL: whether the keys of an environment may be used from an address, which is text or null: unknown is nowhere. */
+export function admits(environment: string, address: string): string {
+  return `(${environment}.allowed_cidrs is null or ${address}::inet <<= any(${environment}.allowed_cidrs))`;
+}
+
 /** SQL: whether a connection is one that the key was made for. What it was not made for does not exist to it. */
 export function selects(key: string, connection: string): string {
   return `(${key}.connection_selector is null or ${connection}.tags @> ${key}.connection_selector)`;

@@ -13,7 +13,7 @@ export interface ReadConnectionOptions {
   readonly connectionId: string;
   /** Whether the answer makes no sense without credentials; otherwise a key that may not read them gets the rest. */
   readonly needsCredentials?: boolean;
-  /** Address of the caller, for the audit event. */
+  /** Address of the caller. */
   readonly address?: string | undefined;
 }
 

@@ -1,14 +1,14 @@
 import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
-import { forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
 import { variablesOf, type EnvironmentVariable } from "./environment.ts";
 
 /** Who asks. */
 export interface ReadEnvironmentVariablesOptions {
   /** SHA-256 of the token. */
   readonly keyDigest: Buffer;
-  /** Address of the caller, for the audit event. */
+  /** Address of the caller. */
   readonly address?: string | undefined;
 }
 
@@ -23,7 +23,7 @@ const READ_VARIABLES = statement(
   `select e.environment_id, ${permits("k", "variables:read")} as permitted, e.variables_sealed, e.variables_revision,
           e.revision
      from keystead.key_digests k
-     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$2")}
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
 );
 
@@ -40,7 +40,7 @@ export async function readEnvironmentVariables(
   vault: Vault,
   options: ReadEnvironmentVariablesOptions,
 ): Promise<ReadEnvironmentVariablesResult> {
-  const [row] = await vault.database.read<VariablesRow>(READ_VARIABLES, [options.keyDigest]);
+  const [row] = await vault.database.read<VariablesRow>(READ_VARIABLES, [options.keyDigest, options.address ?? null]);
   if (!row) return { kind: "unknown_key" };
   if (!row.permitted) return forbidden("variables:read");
   const text = await vault.environmentKeys.open(row.variables_sealed, {

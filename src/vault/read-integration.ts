@@ -3,7 +3,7 @@ import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
 import type { ReadPermissions } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
-import { forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
 import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
 
 /** Who asks for what. */
@@ -13,7 +13,7 @@ export interface ReadIntegrationOptions {
   readonly uniqueKey: string;
   /** Whether the client is wanted too: that read is audited. */
   readonly withClient: boolean;
-  /** Address of the caller, for the audit event. */
+  /** Address of the caller. */
   readonly address?: string | undefined;
 }
 
@@ -42,7 +42,7 @@ const READ_INTEGRATION = statement(
          from keystead.key_digests k
         where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
      ) k
-     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+     join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$3")}
      left join keystead.integrations n
        on n.environment_id = e.environment_id and n.unique_key = $2 and n.deleted_at is null and k.may_read`,
 );
@@ -61,7 +61,7 @@ export async function readIntegration(vault: Vault, options: ReadIntegrationOpti
   const { keyDigest, uniqueKey, withClient } = options;
   const [row] = await vault.database.read<ReadPermissions & (FoundRow | { readonly integration_id: null })>(
     READ_INTEGRATION,
-    [keyDigest, uniqueKey],
+    [keyDigest, uniqueKey, options.address ?? null],
   );
   if (!row) return { kind: "unknown_key" };
   if (!row.may_read) return forbidden("integrations:read");

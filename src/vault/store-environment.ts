@@ -100,6 +100,8 @@ async function writeChanges(
               variables_digest = coalesce($7, variables_digest),
               sources = $8,
               rotation_seconds = $9::bigint,
+              requests_per_minute = $11,
+              allowed_cidrs = $12::inet[],
               next_rotation_at = case
                 when rotation_seconds is not distinct from $9 then next_rotation_at
                 else ${nextRotation(ISSUED_AT, "$9")}
@@ -119,6 +121,8 @@ async function writeChanges(
         JSON.stringify(desired.sources),
         desired.rotationSeconds ?? null,
         MAIN_SECRET_KEY,
+        desired.requestsPerMinute ?? 0,
+        desired.allowedCidrs ?? null,
       ],
     );
     if (!row) return undefined;

@@ -3,6 +3,7 @@ import { Writable } from "node:stream";
 import { Nango } from "@nangohq/node";
 import { createApi } from "../../src/api/api.ts";
 import { TIMEOUTS, type Timeouts } from "../../src/api/limits.ts";
+import { createRequestLimits, type RequestLimits } from "../../src/api/request-limits.ts";
 import type { ApiDeps } from "../../src/api/route.ts";
 import type { JsonObject } from "../../src/crypto/canonical-json.ts";
 import { createKeyEncryptionKeys } from "../../src/crypto/kek.ts";
@@ -15,7 +16,7 @@ import { createDatabaseReadiness } from "../../src/telemetry/readiness.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
 import type { DesiredConnection } from "../../src/vault/connection.ts";
 import type { ReigningVault } from "../../src/vault/context.ts";
-import type { StoredEnvironment } from "../../src/vault/environment.ts";
+import type { DesiredEnvironment, StoredEnvironment } from "../../src/vault/environment.ts";
 import type { StoredIntegration } from "../../src/vault/integration.ts";
 import type { Actor, Owner } from "../../src/vault/owner.ts";
 import type { DesiredApiKey } from "../../src/vault/api-key.ts";
@@ -40,6 +41,8 @@ export interface TestApi extends AsyncDisposable {
   /** The way from the API to the database. */
   readonly wire: SeverableProxy;
   readonly registry: MetricsRegistry;
+  /** Exchanges nothing by itself. */
+  readonly limits: RequestLimits;
   /** All that was logged so far, down to `trace`. */
   logged(): string;
   /** Ends the API alone. */
@@ -60,6 +63,8 @@ export interface TestEnvironment {
   ): Promise<TestConnection>;
   /** Makes these the named keys of the environment, and gives the key of each. */
   apiKeys(...keys: readonly (Pick<DesiredApiKey, "name" | "scopes"> & Partial<DesiredApiKey>)[]): Promise<string[]>;
+  /** How often and from where its keys may be used. */
+  limit(limits: Pick<DesiredEnvironment, "requestsPerMinute" | "allowedCidrs">): Promise<unknown>;
   remove(): Promise<unknown>;
 }
 
@@ -101,6 +106,7 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: Te
   const keys = createKeyEncryptionKeys(new Secret(randomBytes(32).toString("base64")));
   const vault = await openVault({ database: connections, keys });
   const registry = createRegistry({ version: "test" });
+  const limits = createRequestLimits(vault);
   const readiness = createDatabaseReadiness();
   readiness.proven();
   const api = stack.use(
@@ -111,6 +117,7 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: Te
         log,
         readyz: () => readiness.verdict(),
         trustedProxies: [],
+        limits,
         ...options,
       },
       { ...TIMEOUTS, ...timeouts },
@@ -123,6 +130,7 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: Te
     database,
     wire,
     registry,
+    limits,
     logged: () => logged,
     async close() {
       await api[Symbol.asyncDispose]();
@@ -137,13 +145,14 @@ export async function createEnvironment(
   variables: Readonly<Record<string, string>> = {},
 ): Promise<TestEnvironment> {
   const owner = newOwner("environment");
-  const environment: StoredEnvironment = await storeEnvironment(api.vault, {
+  const desired: DesiredEnvironment = {
     owner,
     retentionSeconds: 3_600,
     variables: Object.entries(variables).map(([name, value]) => ({ name, value: new Secret(value) })),
     declaration: { variables: Object.keys(variables) },
     sources: [],
-  });
+  };
+  const environment: StoredEnvironment = await storeEnvironment(api.vault, desired);
   const key = environment.secretKey.reveal();
   return {
     id: environment.id,
@@ -184,6 +193,7 @@ export async function createEnvironment(
       const made = keys.map(({ name }) => readSecretKeys(api.vault, environment.id, name));
       return (await Promise.all(made)).map(({ current }) => current.reveal());
     },
+    limit: (limits) => storeEnvironment(api.vault, { ...desired, ...limits }),
     remove: () => softDeleteEnvironment(api.vault, owner.uid, TEST),
   };
 }

@@ -99,11 +99,36 @@ const apiKeys: readonly Refused[] = (
   says,
 }));
 
+const BLOCK = "must be a block of addresses with its prefix";
+const limits: readonly Refused[] = (
+  [
+    [{ requestsPerMinute: -1 }, "fewer than none", "requestsPerMinute", "0"],
+    [{ requestsPerMinute: 1_000_001 }, "more than a process answers", "requestsPerMinute", "1000000"],
+    [{ requestsPerMinute: "many" }, "a text", "requestsPerMinute", "integer"],
+    [{ allowedCIDRs: [] }, "nowhere, which would be a lock-out by a template that came out empty", "allowedCIDRs", "1"],
+    [{ allowedCIDRs: ["10.0.0.1"] }, "an address without a prefix", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["10.0.0.0/33"] }, "a prefix that is too long", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["10.0.0.0/08"] }, "a prefix with a leading zero", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["010.0.0.0/8"] }, "an octal number to some readers", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["::ffff:10.0.0.0/104"] }, "IPv4 in IPv6, which would match nothing", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["fe80::1%eth0/64"] }, "a zone", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["office.example/32"] }, "a name", "allowedCIDRs[0]", BLOCK],
+    [{ allowedCIDRs: ["10.0.0.0/8, 192.0.2.0/24"] }, "two in one text", "allowedCIDRs[0]", BLOCK],
+  ] as const
+).map(([change, why, field, says]) => ({
+  kind: "Environment",
+  why: `limits: ${why}`,
+  change,
+  field: `spec.${field}`,
+  says,
+}));
+
 /** Environments that nobody should be able to store. */
 export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
   ...restores,
   ...rotations,
   ...apiKeys,
+  ...limits,
   {
     kind: "Environment",
     why: "both a restore and an adoption: which of the two environments would it be?",

@@ -35,6 +35,11 @@ export const TAKEN: readonly Taken[] = [
   })),
   {
     kind: "Environment",
+    why: "limits, with blocks of both families, one of which is everything and one a single address",
+    change: { requestsPerMinute: 0, allowedCIDRs: ["10.1.2.3/8", "192.0.2.7/32", "2001:DB8::/32", "::/0"] },
+  },
+  {
+    kind: "Environment",
     why: "an environment to take over",
     change: { adopt: { environmentId: "01930000-0000-7000-8000-000000000000", secretKeyRef: REF } },
   },

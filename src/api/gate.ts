@@ -1,0 +1,87 @@
+import type { FastifyReply, FastifyRequest } from "fastify";
+import { hasCode, KeysteadError } from "../errors.ts";
+import type { AuthenticationFailures } from "./authentication-failures.ts";
+import { keyDigestOf, unknownAccount } from "./authentication.ts";
+import { admit, type Quota } from "./environment-limit.ts";
+import type { RequestLimits } from "./request-limits.ts";
+
+/** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
+export interface Caller {
+  readonly keyDigest: Buffer;
+  readonly address: string;
+}
+
+/** Where every request that needs a key comes through. */
+export interface Gate {
+  /**
+   * Lets a request in, and says in the headers of the answer how many more may come. That the key still opens something is
+   * for the route's own statement: a revoked one gets no further than this by what was known a second ago.
+   *
+   * Rejects with one of the codes of 401, `address_not_allowed`, `too_many_request` or a `database_*` error.
+   */
+  admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller>;
+  /** What the caller is told in place of whatever a request ended with; see `AuthenticationFailures`. */
+  judge(thrown: unknown, request: FastifyRequest): unknown;
+}
+
+interface GateOptions {
+  readonly limits: RequestLimits;
+  readonly failures: AuthenticationFailures;
+  /** Where a request came from, past the proxies that are trusted. */
+  readonly addressOf: (request: FastifyRequest) => string;
+}
+
+/** Keeps nothing itself. */
+export function createGate({ limits, failures, addressOf }: GateOptions): Gate {
+  return {
+    async admit(request, reply) {
+      const keyDigest = keyDigestOf(request.headers.authorization);
+      const address = addressOf(request);
+      const found = limits.of(keyDigest);
+      const limit = found instanceof Promise ? await found : found;
+      if (!limit) throw unknownAccount();
+      const admission = admit(limit, address, performance.now());
+      if (admission.kind === "elsewhere") throw notFrom(address);
+      if (admission.quota) reply.headers(quotaHeaders(admission.quota));
+      if (admission.kind === "exhausted") throw exhausted(admission.quota, admission.retryAfterSeconds);
+      return { keyDigest, address };
+    },
+    judge: (thrown, request) =>
+      failures.judge(thrown, { address: addressOf(request), keyDigest: keyDigestIn(request.headers.authorization) }),
+  };
+}
+
+function keyDigestIn(authorization: string | undefined): Buffer | undefined {
+  try {
+    return keyDigestOf(authorization);
+  } catch (thrown) {
+    if (hasCode(thrown, "internal_error")) throw thrown;
+    return undefined;
+  }
+}
+
+/**
+ * `X-RateLimit-*` as clients of the contract know them, and the fields of draft-ietf-httpapi-ratelimit-headers-10, where
+ * the burst is the policy that a caller meets first.
+ */
+function quotaHeaders({ perMinute, burst, remaining, wholeInSeconds }: Quota): Record<string, string> {
+  return {
+    "x-ratelimit-limit": String(perMinute),
+    "x-ratelimit-remaining": String(remaining),
+    "x-ratelimit-reset": String(Math.ceil(Date.now() / 1_000) + wholeInSeconds),
+    "ratelimit-policy": `"burst";q=${burst};w=${Math.ceil((burst / perMinute) * 60)}, "minute";q=${perMinute};w=60`,
+    ratelimit: `"burst";r=${remaining};t=${wholeInSeconds}`,
+  };
+}
+
+function notFrom(address: string): KeysteadError {
+  return new KeysteadError("address_not_allowed", `The keys of this environment may not be used from ${address}.`);
+}
+
+function exhausted({ perMinute, burst }: Quota, retryAfterSeconds: number): KeysteadError {
+  return new KeysteadError(
+    "too_many_request",
+    `The environment may be asked ${perMinute} times a minute, and ${burst} times at once. Try again in ${retryAfterSeconds} s.`,
+    { details: { retryAfterSeconds } },
+  );
+}
