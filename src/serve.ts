@@ -115,9 +115,12 @@ async function work(roles: readonly Role[], setting: Setting, open: AsyncDisposa
   const started = startWorkers({ vault, log, registry });
   open.use(shutdown.named("audit chain", { [Symbol.asyncDispose]: () => started.finish() }));
   const workers = shutdown.named("workers", started);
+  // Callers wait for the answers of the API, and nobody for a pass of the controller.
+  const endingOf = (role: Role, part: Part) =>
+    shutdown.named(role, part, { patient: role === "api" })[Symbol.asyncDispose]();
   // All at once: none of them has to wait until another has ended.
   open.defer(async () => {
-    const endings = [...parts].map(([role, part]) => shutdown.named(role, part)[Symbol.asyncDispose]());
+    const endings = [...parts].map(([role, part]) => endingOf(role, part));
     await Promise.all([...endings, workers[Symbol.asyncDispose]()]);
   });
   const workerMetrics = started.metrics;

@@ -1,15 +1,20 @@
 /** When a process that was told to end stops to be polite, and when it goes. Milliseconds. */
 interface ShutdownTimes {
+  /** The cut-off, from the beginning. */
   readonly cutOffMs: number;
-  readonly overMs: number;
+  /** The same, while a part is at work that others outside wait for. */
+  readonly patientCutOffMs: number;
+  /** From the cut-off to the end of the process. */
+  readonly leaveMs: number;
 }
 
 /**
- * A process ends within 10 s of being told to (docs/telemetry.md): Kubernetes kills it after 30 s, and people do earlier.
- * Half of that is for what is under way to end by itself. What is cut off then has 3 s more, 1 for passes that do not
- * heed their signal and 2 for giving the Lease back, and the last 2 s are air for a busy machine.
+ * A process ends within 10 s of being told to (docs/telemetry.md), unless callers still wait for their answers: those have
+ * 25 s, as Kubernetes kills after 30 s. What is cut off has 3 s more, 1 for passes that do not heed their signal and 2 for
+ * giving the Lease back, and the last 2 s are air for a busy machine. A request that only waits for the database is answered
+ * after 5 s, so an outage keeps nobody longer.
  */
-const TIMES: ShutdownTimes = { cutOffMs: 5_000, overMs: 8_000 };
+const TIMES: ShutdownTimes = { cutOffMs: 5_000, patientCutOffMs: 25_000, leaveMs: 3_000 };
 
 interface ShutdownLog {
   warn(fields: object, message: string): void;
@@ -24,8 +29,11 @@ export interface Shutdown extends Disposable {
   readonly over: Promise<void>;
   /** Starts the clock. Only the first call counts. */
   begin(failure?: unknown): void;
-  /** The same part, of which the log says when it has to be cut off or left behind. */
-  named(name: string, part: AsyncDisposable): AsyncDisposable;
+  /**
+   * The same part, of which the log says when it has to be cut off or left behind. While one that is `patient` ends, the
+   * cut-off waits, for itself and all others.
+   */
+  named(name: string, part: AsyncDisposable, options?: { readonly patient: boolean }): AsyncDisposable;
 }
 
 /** The clock does not run before `begin`. */
@@ -35,31 +43,45 @@ export function createShutdown(log: ShutdownLog, times: ShutdownTimes = TIMES): 
   // Whoever runs the parts listens as well, but perhaps not yet.
   over.promise.catch(() => undefined);
   const ending = new Set<string>();
+  const patient = new Set<string>();
   const timers: NodeJS.Timeout[] = [];
+  let isDue = false;
 
   // Before anything ends, what is waited for is something at the start.
   const parts = (): string[] => (ending.size > 0 ? [...ending] : ["start"]);
-  const cut = (): void => {
+  const leave = (failure: unknown): void => {
+    log.error({ parts: parts() }, "these parts have not ended; the process ends without them");
+    if (failure === undefined) over.resolve();
+    else over.reject(failure);
+  };
+  const cut = (failure: unknown): void => {
+    if (cutOff.signal.aborted) return;
     log.warn({ parts: parts() }, "what these parts still waited for is cut off");
     cutOff.abort();
+    timers.push(setTimeout(leave, times.leaveMs, failure));
   };
+  let cutIfDue = (): void => undefined;
   return {
     cutOff: cutOff.signal,
     over: over.promise,
     begin(failure) {
       if (timers.length > 0) return;
-      const leave = (): void => {
-        log.error({ parts: parts() }, "these parts have not ended; the process ends without them");
-        if (failure === undefined) over.resolve();
-        else over.reject(failure);
+      cutIfDue = () => {
+        if (isDue && patient.size === 0) cut(failure);
       };
-      timers.push(setTimeout(cut, times.cutOffMs), setTimeout(leave, times.overMs));
+      const due = (): void => {
+        isDue = true;
+        cutIfDue();
+      };
+      timers.push(setTimeout(due, times.cutOffMs), setTimeout(cut, times.patientCutOffMs, failure));
     },
-    named: (name, part) => ({
+    named: (name, part, options) => ({
       async [Symbol.asyncDispose]() {
         ending.add(name);
+        if (options?.patient === true) patient.add(name);
         await part[Symbol.asyncDispose]();
         ending.delete(name);
+        if (patient.delete(name)) cutIfDue();
       },
     }),
     [Symbol.dispose]() {
