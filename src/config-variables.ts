@@ -190,6 +190,19 @@ export const VARIABLES = {
       default: "all addresses, IPv6 and IPv4",
       reason: "A pod is called from outside; on a laptop `127.0.0.1` keeps it private.",
     }),
+    tlsCertFile: define("KEYSTEAD_TLS_CERT_FILE", z.string().optional(), {
+      meaning:
+        "File with the certificate of the API in PEM, followed by those that lead to a root: `tls.crt` of a mounted Secret. The API then speaks TLS 1.2 and 1.3 alone, with HTTP/2 and HTTP/1.1.",
+      range: "a path; read again every 10 s",
+      default: "none: plain HTTP",
+      reason: "cert-manager and others write such Secrets, and renew them while the process runs.",
+    }),
+    tlsKeyFile: define("KEYSTEAD_TLS_KEY_FILE", z.string().optional(), {
+      meaning: "File with the private key of that certificate in PEM, without a passphrase: `tls.key` of the Secret.",
+      range: "a path; both files or none",
+      default: "none: plain HTTP",
+      reason: "As for the certificate.",
+    }),
     trustedProxies: define(
       "KEYSTEAD_TRUSTED_PROXIES",
       commaSeparated.pipe(z.array(cidr).max(64, "holds more than 64 blocks")).optional(),

@@ -44,7 +44,7 @@ test("an empty environment gives every default", () => {
       serviceUrl: "http://localhost:3003",
       publicUrl: "http://localhost:3003",
     },
-    api: { port: 3003, host: undefined, auditReads: true },
+    api: { port: 3003, host: undefined, auditReads: true, certificate: undefined, trustedProxies: [] },
     metrics: { port: 9090, host: undefined },
     controller: {
       watchNamespaces: [],
@@ -54,6 +54,28 @@ test("an empty environment gives every default", () => {
       kubeconfig: undefined,
     },
   });
+});
+
+test("proxies are blocks of addresses, and a certificate has both of its files or none", () => {
+  const { api } = loadConfig(
+    {
+      KEYSTEAD_TRUSTED_PROXIES: "10.0.0.0/8, 2001:db8::/32",
+      KEYSTEAD_TLS_CERT_FILE: "/tls/tls.crt",
+      KEYSTEAD_TLS_KEY_FILE: "/tls/tls.key",
+    },
+    ["api"],
+  );
+  expect(api.certificate).toEqual({ certFile: "/tls/tls.crt", keyFile: "/tls/tls.key" });
+  expect(api.trustedProxies).toMatchObject([
+    { address: "10.0.0.0", prefix: 8 },
+    { address: "2001:db8::", prefix: 32 },
+  ]);
+  expect(
+    refusal({ KEYSTEAD_TLS_CERT_FILE: "/tls/tls.crt", KEYSTEAD_TRUSTED_PROXIES: "10.0.0.0/8,proxy" }, ["api"]),
+  ).toEqual([
+    expect.stringMatching(/^KEYSTEAD_TRUSTED_PROXIES: item 2 must be a block/),
+    expect.stringContaining("set both or none"),
+  ]);
 });
 
 test("a process is not asked for what it does not use", () => {

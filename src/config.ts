@@ -47,6 +47,7 @@ const SECTIONS = {
     port: parse(env, VARIABLES.installation.apiPort),
     host: parse(env, VARIABLES.api.host),
     auditReads: parse(env, VARIABLES.api.auditReads),
+    certificate: certificateFilesOf(env),
     trustedProxies: parse(env, VARIABLES.api.trustedProxies) ?? [],
   }),
   metrics: (env: ProcessEnvironment) => ({
@@ -116,12 +117,26 @@ function problemsOf(env: ProcessEnvironment, section: keyof Config): string[] {
     const result = schema.safeParse(env[name]);
     return result.success ? [] : result.error.issues.map((issue) => `${name}: ${describeIssue(issue)}`);
   });
+  if (section === "api" && isHalfOfCertificate(env)) problems.push(HALF_CERTIFICATE);
   return section === "encryption" && problems.length === 0 ? keyProblems(env) : problems;
 }
 
 function describeIssue(issue: z.core.$ZodIssue): string {
   const [position] = issue.path;
   return typeof position === "number" ? `item ${position + 1} ${issue.message}` : issue.message;
+}
+
+const HALF_CERTIFICATE = "KEYSTEAD_TLS_CERT_FILE and KEYSTEAD_TLS_KEY_FILE: set both or none";
+
+function isHalfOfCertificate(env: ProcessEnvironment): boolean {
+  const { tlsCertFile, tlsKeyFile } = VARIABLES.api;
+  return (parse(env, tlsCertFile) === undefined) !== (parse(env, tlsKeyFile) === undefined);
+}
+
+function certificateFilesOf(env: ProcessEnvironment): { certFile: string; keyFile: string } | undefined {
+  const certFile = parse(env, VARIABLES.api.tlsCertFile);
+  const keyFile = parse(env, VARIABLES.api.tlsKeyFile);
+  return certFile === undefined || keyFile === undefined ? undefined : { certFile, keyFile };
 }
 
 /** What is wrong with the keys that only reading the files can show. */

@@ -1,4 +1,5 @@
 import { createApi } from "./api/api.ts";
+import { readCertificate, watchCertificate } from "./api/certificate.ts";
 import { createRequestLimits } from "./api/request-limits.ts";
 import { loadConfig } from "./config.ts";
 import type { Part, Process } from "./serve.ts";
@@ -15,10 +16,14 @@ export async function startApiPart(shared: Process): Promise<Part> {
   if (!config.auditReads) log.warn({}, "reads of secrets are not recorded: KEYSTEAD_AUDIT_READS is off");
   const metrics = createApiMetrics(shared.registry);
   const limits = createRequestLimits(vault);
-  const { trustedProxies } = config;
-  const api = createApi({ vault, log, metrics, readyz: () => readiness.verdict(), trustedProxies, limits, cutOff });
+  const { trustedProxies, certificate: files } = config;
+  const readyz = () => readiness.verdict();
+  const certificate = files && (await readCertificate(files));
+  const api = createApi({ vault, log, metrics, readyz, trustedProxies, limits, certificate, cutOff });
   const port = await api.listen(config);
-  log.info({ port }, "the API is served");
+  log.info({ port, tls: certificate !== undefined }, "the API is served");
+  const watch =
+    files && certificate && watchCertificate({ files, current: certificate, use: (renewed) => api.use(renewed), log });
   const counter = startWorker({
     ...createRequestCounter(() => limits.exchange()),
     metrics: shared.workerMetrics,
@@ -30,6 +35,7 @@ export async function startApiPart(shared: Process): Promise<Part> {
     unhealthy: () => undefined,
     unready: () => undefined,
     async [Symbol.asyncDispose]() {
+      watch?.[Symbol.dispose]();
       await api[Symbol.asyncDispose]();
       await counter[Symbol.asyncDispose]();
     },

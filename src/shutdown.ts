@@ -45,7 +45,8 @@ export function createShutdown(log: ShutdownLog, times: ShutdownTimes = TIMES): 
   const ending = new Set<string>();
   const patient = new Set<string>();
   const timers: NodeJS.Timeout[] = [];
-  let isDue = false;
+  /** Of the cut-off, once it is due. */
+  let due: { readonly failure: unknown } | undefined;
 
   // Before anything ends, what is waited for is something at the start.
   const parts = (): string[] => (ending.size > 0 ? [...ending] : ["start"]);
@@ -60,20 +61,19 @@ export function createShutdown(log: ShutdownLog, times: ShutdownTimes = TIMES): 
     cutOff.abort();
     timers.push(setTimeout(leave, times.leaveMs, failure));
   };
-  let cutIfDue = (): void => undefined;
+  const cutIfDue = (): void => {
+    if (due && patient.size === 0) cut(due.failure);
+  };
   return {
     cutOff: cutOff.signal,
     over: over.promise,
     begin(failure) {
       if (timers.length > 0) return;
-      cutIfDue = () => {
-        if (isDue && patient.size === 0) cut(failure);
-      };
-      const due = (): void => {
-        isDue = true;
+      const beDue = (): void => {
+        due = { failure };
         cutIfDue();
       };
-      timers.push(setTimeout(due, times.cutOffMs), setTimeout(cut, times.patientCutOffMs, failure));
+      timers.push(setTimeout(beDue, times.cutOffMs), setTimeout(cut, times.patientCutOffMs, failure));
     },
     named: (name, part, options) => ({
       async [Symbol.asyncDispose]() {

@@ -21,9 +21,12 @@ afterAll(() => api[Symbol.asyncDispose]());
 const from = (address: string, key?: string, path = ACME) =>
   ask(api, path, key, { headers: { "x-forwarded-for": address } });
 
+/** Headers that differ between any two answers. */
+const OWN = new Set(["date", "x-request-id"]);
+
 const unknownKey = () => generateToken("secret-key").reveal();
 
-test("bad case 37: an unknown, a revoked, an expired and a deleted key get the same answer, and cost the same questions", async () => {
+test("bad case 37: an unknown, a revoked, an expired and a deleted key get the same answer on every route", async () => {
   const going = await createEnvironment(api);
   await going.connection(await going.integration("github"), "acme");
   const scopes = ["connections:list", "connections:read_credentials"];
@@ -38,7 +41,7 @@ test("bad case 37: an unknown, a revoked, an expired and a deleted key get the s
     const answers = [];
     for (const key of [unknownKey(), revoked, expired, going.key]) {
       const answer = await from("192.0.2.37", key, path);
-      const headers = [...answer.headers].filter(([name]) => name !== "date");
+      const headers = [...answer.headers].filter(([name]) => !OWN.has(name));
       answers.push({ status: answer.status, headers, body: await answer.text() });
     }
     expect(answers[0]?.status).toBe(401);

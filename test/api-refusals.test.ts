@@ -33,7 +33,7 @@ async function refusal(answer: Response): Promise<{ status: number; error: z.out
 }
 
 function headersOf(answer: Response): [string, string][] {
-  return [...answer.headers].filter(([name]) => name !== "date");
+  return [...answer.headers].filter(([name]) => name !== "date" && name !== "x-request-id");
 }
 
 const ACME = "/connections/acme?provider_config_key=github";

@@ -2,6 +2,7 @@ import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
 import type { Socket } from "node:net";
 import { KeysteadError, type ErrorCode } from "../errors.ts";
 import { listen, type ListenOptions } from "../telemetry/listen.ts";
+import type { Certificate } from "./certificate.ts";
 import { createAuthenticationFailures } from "./authentication-failures.ts";
 import { createClientAddress } from "./client-address.ts";
 import { serveConnections } from "./connections.ts";
@@ -12,7 +13,9 @@ import { serveIntegrations } from "./integrations.ts";
 import { createGate } from "./gate.ts";
 import * as limits from "./limits.ts";
 import { serveProbes } from "./probes.ts";
+import { requestIdOf, traceParentOf } from "./request-id.ts";
 import { refuse, type ApiDeps, type RouteDeps } from "./route.ts";
+import { type ApiServer, closeAfter, createServer } from "./server.ts";
 
 /** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
 export interface Api extends AsyncDisposable {
@@ -20,6 +23,8 @@ export interface Api extends AsyncDisposable {
   readonly app: FastifyInstance;
   /** Opens the port and resolves with its number. @throws `port_in_use`, `address_unavailable` */
   listen(options: ListenOptions): Promise<number>;
+  /** Another certificate, from the next connection on. */
+  use(certificate: Certificate): void;
 }
 
 /**
@@ -28,16 +33,15 @@ export interface Api extends AsyncDisposable {
  */
 export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIMEOUTS): Api {
   const sendRefusal = (reply: FastifyReply, thrown: unknown) => void reply.send(refuse(deps, reply, thrown));
+  let served: ApiServer | undefined;
   const app = fastify({
     logger: false,
-    bodyLimit: limits.BODY_BYTES,
-    requestTimeout: timeouts.request,
-    keepAliveTimeout: timeouts.keepAlive,
-    http: {
-      maxHeaderSize: limits.HEADER_BYTES,
-      headersTimeout: timeouts.headers,
-      connectionsCheckingInterval: timeouts.check,
+    serverFactory: (handler) => {
+      served = createServer(handler, timeouts, deps.certificate);
+      return served.server;
     },
+    genReqId: ({ headers }) => requestIdOf(headers),
+    bodyLimit: limits.BODY_BYTES,
     routerOptions: { maxParamLength: limits.PATH_PART_CHARACTERS },
     exposeHeadRoutes: false,
     // A request on a kept connection while the process ends is still answered, with `Connection: close`.
@@ -45,15 +49,16 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
     frameworkErrors: (error, _request, reply) => sendRefusal(reply, error),
     clientErrorHandler: answerBrokenRequest,
   });
-  app.server.maxConnections = limits.CONNECTIONS;
-
   app.setErrorHandler((error, _request, reply) => sendRefusal(reply, error));
   app.setNotFoundHandler((_request, reply) => sendRefusal(reply, noSuchRoute()));
   app.addHook("onRequest", (request, reply, next) => {
+    reply.header("x-request-id", request.id);
+    const trace = traceParentOf(request.headers);
+    if (trace !== undefined) reply.header("traceparent", trace);
     const length = request.headers["content-length"];
     if (length !== undefined && Number(length) > limits.BODY_BYTES) {
       // Node would read on to the end of the body to keep the connection.
-      reply.header("connection", "close");
+      closeAfter(reply);
       next(new KeysteadError("body_too_large", "The body of the request is larger than 1 MiB."));
     } else if (request.is404) {
       // Before the body is parsed: what nobody takes need not be valid.
@@ -79,14 +84,16 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
 
   return {
     app,
+    use: (certificate) => served?.use(certificate),
     async listen(options) {
       await app.ready();
       return listen(app.server, options);
     },
     async [Symbol.asyncDispose]() {
       ending = true;
-      const closed = app.close();
-      const cut = (): void => app.server.closeAllConnections();
+      const closed = Promise.all([app.close(), new Promise((resolve) => app.server.close(resolve))]);
+      served?.closeIdle();
+      const cut = (): void => served?.closeAll();
       deps.cutOff?.addEventListener("abort", cut, { once: true });
       if (deps.cutOff?.aborted) cut();
       await closed;

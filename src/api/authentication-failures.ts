@@ -24,6 +24,7 @@ export interface FailedCaller {
   readonly address: string;
   /** Absent when the request has nothing that could be a key. */
   readonly keyDigest?: Buffer | undefined;
+  readonly requestId?: string;
 }
 
 /** Counts refused authentications by address; IPv6 by network of 64 bits. */
@@ -66,14 +67,14 @@ export function createAuthenticationFailures(options: FailuresOptions): Authenti
     return failing;
   };
 
-  const note = (failing: Failing, code: string, { address, keyDigest }: FailedCaller): void => {
+  const note = (failing: Failing, code: string, { address, keyDigest, requestId }: FailedCaller): void => {
     const isDue = now() - failing.loggedAt >= LOG_INTERVAL_MS && take(lines, LOG_RATE, now());
     if (!isDue) {
       failing.unlogged += 1;
       return;
     }
     const key = keyDigest === undefined ? {} : { keyFingerprint: tokenFingerprint(keyDigest) };
-    log.warn({ address, code, ...key, unlogged: failing.unlogged }, "an authentication was refused");
+    log.warn({ address, code, ...key, requestId, unlogged: failing.unlogged }, "an authentication was refused");
     failing.loggedAt = now();
     failing.unlogged = 0;
   };

@@ -7,7 +7,7 @@ import type { FastifyInstance } from "fastify";
 export const CROSS_ORIGIN_HEADERS = {
   "access-control-allow-origin": "*",
   "access-control-expose-headers":
-    "Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy",
+    "X-Request-Id, Retry-After, X-RateLimit-Limit, X-RateLimit-Remaining, X-RateLimit-Reset, RateLimit, RateLimit-Policy",
 };
 
 /** Seconds that a browser remembers the answer to its preflight; Chromium caps it at two hours, the contract has ten minutes. */
@@ -21,7 +21,7 @@ export function answerPreflights(app: FastifyInstance): void {
       .headers({
         "access-control-allow-methods": "GET, HEAD, PUT, PATCH, POST, DELETE",
         "access-control-allow-headers":
-          "Authorization, Content-Type, Accept, Provider-Config-Key, Connection-Id, Keystead-Environment",
+          "Authorization, Content-Type, Accept, Provider-Config-Key, Connection-Id, Keystead-Environment, X-Request-Id, Traceparent",
         "access-control-max-age": PREFLIGHT_SECONDS,
       })
       .code(204)

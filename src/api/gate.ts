@@ -47,7 +47,11 @@ export function createGate({ limits, failures, addressOf }: GateOptions): Gate {
       return { keyDigest, address };
     },
     judge: (thrown, request) =>
-      failures.judge(thrown, { address: addressOf(request), keyDigest: keyDigestIn(request.headers.authorization) }),
+      failures.judge(thrown, {
+        address: addressOf(request),
+        keyDigest: keyDigestIn(request.headers.authorization),
+        requestId: request.id,
+      }),
   };
 }
 

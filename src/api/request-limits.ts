@@ -99,11 +99,11 @@ export function createRequestLimits({ database, now = () => performance.now() }:
   };
 
   const forgetIdle = (): void => {
-    const isIdle = (limit: EnvironmentLimit): boolean => now() - limit.usedAt > KEPT_MS;
-    const idle = [...environments].filter(([, limit]) => isIdle(limit));
+    const idleSince = now() - KEPT_MS;
+    const idle = [...environments].filter(([, { usedAt }]) => usedAt < idleSince);
     if (idle.length === 0) return;
     for (const [environmentId] of idle) environments.delete(environmentId);
-    for (const [key, limit] of keys) if (isIdle(limit)) keys.delete(key);
+    for (const [key, { usedAt }] of keys) if (usedAt < idleSince) keys.delete(key);
   };
 
   return {

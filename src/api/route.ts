@@ -7,8 +7,10 @@ import type { Verdict } from "../telemetry/readiness.ts";
 import type { Vault } from "../vault/context.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { errorAnswer } from "./error-answer.ts";
+import type { Certificate } from "./certificate.ts";
 import type { Caller, Gate } from "./gate.ts";
 import type { RequestLimits } from "./request-limits.ts";
+import { closeAfter } from "./server.ts";
 
 /** What the API works with. */
 export interface ApiDeps {
@@ -20,6 +22,8 @@ export interface ApiDeps {
   /** Proxies whose `X-Forwarded-For` is believed. */
   readonly trustedProxies: readonly Cidr[];
   readonly limits: RequestLimits;
+  /** Absent: plain HTTP. */
+  readonly certificate?: Certificate | undefined;
   /** Breaks off the requests that are still in flight while the API ends; without it they have all the time they need. */
   readonly cutOff?: AbortSignal;
 }
@@ -67,7 +71,7 @@ export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly
     } catch (thrown) {
       return refuse(deps, reply, deps.gate.judge(thrown, request));
     } finally {
-      if (deps.ending()) reply.header("connection", "close");
+      if (deps.ending()) closeAfter(reply);
       deps.metrics.answered(route, reply.statusCode, (performance.now() - startedAt) / 1_000);
     }
   };
@@ -106,7 +110,8 @@ export function refuse(deps: ApiDeps, reply: FastifyReply, thrown: unknown): str
 
 function logFailure(log: Log, error: KeysteadError, reply: FastifyReply): void {
   const route = reply.request.routeOptions.url ?? "unknown";
+  const requestId = reply.request.id;
   // An outage of the database would write a line for each request; the watch on the database says it once.
-  if (error.status === 503) log.debug({ error, route }, "a request could not be answered");
-  else log.error({ error, route }, "a request failed");
+  if (error.status === 503) log.debug({ error, route, requestId }, "a request could not be answered");
+  else log.error({ error, route, requestId }, "a request failed");
 }

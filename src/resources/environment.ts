@@ -37,7 +37,7 @@ const MAX_CIDRS = 64;
 
 const cidr = withRules(z.string().max(49), {
   cel: "isCIDR(self)",
-  holds: (text) => parseCidr(text) !== undefined,
+  holds: (block) => parseCidr(block) !== undefined,
   message: "must be a block of addresses with its prefix, such as 10.0.0.0/8, 192.0.2.7/32 or 2001:db8::/32",
 });
 

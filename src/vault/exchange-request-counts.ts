@@ -71,7 +71,7 @@ export async function exchangeRequestCounts(
     counts.map(({ tokens }) => String(tokens)),
     counts.map(({ changed }) => String(changed)),
   ]);
-  return rows.map((row) => ({ ...limitsOf(row), others: row.others }));
+  return rows.map((row) => Object.assign(limitsOf(row), { others: row.others }));
 }
 
 /** Removes counters that ended. Rejects with a `database_*` error. */

@@ -2,6 +2,7 @@ import { randomBytes, randomUUID } from "node:crypto";
 import { Writable } from "node:stream";
 import { Nango } from "@nangohq/node";
 import { createApi } from "../../src/api/api.ts";
+import type { Certificate } from "../../src/api/certificate.ts";
 import { TIMEOUTS, type Timeouts } from "../../src/api/limits.ts";
 import { createRequestLimits, type RequestLimits } from "../../src/api/request-limits.ts";
 import type { ApiDeps } from "../../src/api/route.ts";
@@ -10,7 +11,7 @@ import { createKeyEncryptionKeys } from "../../src/crypto/kek.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import { openDatabase } from "../../src/db/database.ts";
 import { createApiMetrics } from "../../src/telemetry/api-metrics.ts";
-import { createLog } from "../../src/telemetry/log.ts";
+import { createLog, type Log } from "../../src/telemetry/log.ts";
 import type { MetricsRegistry } from "../../src/telemetry/prometheus.ts";
 import { createDatabaseReadiness } from "../../src/telemetry/readiness.ts";
 import { createRegistry } from "../../src/telemetry/registry.ts";
@@ -41,10 +42,12 @@ export interface TestApi extends AsyncDisposable {
   /** The way from the API to the database. */
   readonly wire: SeverableProxy;
   readonly registry: MetricsRegistry;
+  readonly log: Log;
   /** Exchanges nothing by itself. */
   readonly limits: RequestLimits;
   /** All that was logged so far, down to `trace`. */
   logged(): string;
+  use(certificate: Certificate): void;
   /** Ends the API alone. */
   close(): Promise<void>;
 }
@@ -86,7 +89,7 @@ type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config
 const TEST: Actor = { kind: "system", name: "test" };
 
 /** What a test may want otherwise than it is. */
-type TestApiOptions = Pick<Partial<ApiDeps>, "cutOff" | "trustedProxies">;
+type TestApiOptions = Pick<Partial<ApiDeps>, "cutOff" | "trustedProxies" | "certificate">;
 
 export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: TestApiOptions = {}): Promise<TestApi> {
   const stack = new AsyncDisposableStack();
@@ -125,12 +128,14 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: Te
   );
   const port = await api.listen({ port: 0, host: "127.0.0.1" });
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `${options.certificate ? "https" : "http"}://127.0.0.1:${port}`,
     vault: await beginReign(vault, "the tests"),
     database,
     wire,
     registry,
+    log,
     limits,
+    use: (certificate) => api.use(certificate),
     logged: () => logged,
     async close() {
       await api[Symbol.asyncDispose]();
@@ -145,14 +150,14 @@ export async function createEnvironment(
   variables: Readonly<Record<string, string>> = {},
 ): Promise<TestEnvironment> {
   const owner = newOwner("environment");
-  const desired: DesiredEnvironment = {
+  const declared: DesiredEnvironment = {
     owner,
     retentionSeconds: 3_600,
     variables: Object.entries(variables).map(([name, value]) => ({ name, value: new Secret(value) })),
     declaration: { variables: Object.keys(variables) },
     sources: [],
   };
-  const environment: StoredEnvironment = await storeEnvironment(api.vault, desired);
+  const environment: StoredEnvironment = await storeEnvironment(api.vault, declared);
   const key = environment.secretKey.reveal();
   return {
     id: environment.id,
@@ -193,7 +198,7 @@ export async function createEnvironment(
       const made = keys.map(({ name }) => readSecretKeys(api.vault, environment.id, name));
       return (await Promise.all(made)).map(({ current }) => current.reveal());
     },
-    limit: (limits) => storeEnvironment(api.vault, { ...desired, ...limits }),
+    limit: (limits) => storeEnvironment(api.vault, { ...declared, ...limits }),
     remove: () => softDeleteEnvironment(api.vault, owner.uid, TEST),
   };
 }

@@ -1,0 +1,117 @@
+import type { FastifyReply } from "fastify";
+import type { RequestListener, Server, ServerOptions } from "node:http";
+import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Socket } from "node:net";
+import type { Certificate } from "./certificate.ts";
+import * as limits from "./limits.ts";
+
+// Not imported, as in telemetry/health-server.ts.
+const http = process.getBuiltinModule("node:http");
+const http2 = process.getBuiltinModule("node:http2");
+
+/** What listens: plain HTTP/1.1, or TLS with HTTP/2 and HTTP/1.1 as the client chooses. */
+export interface ApiServer {
+  /** Fastify knows no type for one that may be either; what it uses of it both have. */
+  readonly server: Server;
+  /** From now on for new connections; those that are open go on. */
+  use(certificate: Certificate): void;
+  /** Closes connections on which no request is under way, also those that never sent one. */
+  closeIdle(): void;
+  closeAll(): void;
+}
+
+/** TLS 1.2 and 1.3 with Node's ciphers, all of which have forward secrecy and authenticate (RFC 9325 section 4.2). */
+const MIN_VERSION = "TLSv1.2";
+
+/** Requests of one HTTP/2 connection at once; browsers and gRPC libraries expect 100 (RFC 9113 section 6.5.2). */
+const STREAMS = 100;
+
+/** Opens nothing yet. */
+export function createServer(
+  handler: RequestListener,
+  timeouts: limits.Timeouts,
+  certificate: Certificate | undefined,
+): ApiServer {
+  const options: ServerOptions = {
+    maxHeaderSize: limits.HEADER_BYTES,
+    headersTimeout: timeouts.headers,
+    requestTimeout: timeouts.request,
+    keepAliveTimeout: timeouts.keepAlive,
+    connectionsCheckingInterval: timeouts.check,
+  };
+  const secure = certificate && createSecureServer(handler, timeouts, certificate, options);
+  const server = secure ?? http.createServer(options, handler);
+  server.maxConnections = limits.CONNECTIONS;
+  const sockets = trackSockets(server, secure === undefined ? "connection" : "secureConnection");
+  return {
+    // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see the interface
+    server: server as Server,
+    use: ({ cert, key }) => secure?.setSecureContext({ cert, key, minVersion: MIN_VERSION }),
+    closeIdle() {
+      // A session of HTTP/2 ends by itself once its streams have: the server says so to its client when it closes.
+      for (const [socket, requests] of sockets) if (requests === 0 && !isHttp2(socket)) socket.destroy();
+    },
+    closeAll() {
+      for (const socket of sockets.keys()) socket.destroy();
+    },
+  };
+}
+
+function createSecureServer(
+  handler: RequestListener,
+  timeouts: limits.Timeouts,
+  { cert, key }: Certificate,
+  options: ServerOptions,
+): Http2SecureServer {
+  const server = http2.createSecureServer({
+    cert,
+    key,
+    minVersion: MIN_VERSION,
+    allowHTTP1: true,
+    handshakeTimeout: timeouts.headers,
+    settings: { maxConcurrentStreams: STREAMS, maxHeaderListSize: limits.HEADER_BYTES },
+    http1Options: options,
+  });
+  // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a request of HTTP/2 in its HTTP/1.1 form is one to Fastify
+  server.on("request", handler as never);
+  server.on("session", (session: ServerHttp2Session) => {
+    session.setTimeout(timeouts.keepAlive, () => session.close());
+  });
+  server.on("stream", (stream: ServerHttp2Stream) => {
+    // HTTP/1.1 has this limit in Node.
+    const late = setTimeout(() => stream.close(http2.constants.NGHTTP2_CANCEL), timeouts.request);
+    const stop = (): void => clearTimeout(late);
+    stream.once("end", stop).once("close", stop);
+  });
+  return server;
+}
+
+/** Has the connection closed after this answer; HTTP/2 knows no such header (RFC 9113 section 8.2.2). */
+export function closeAfter(reply: FastifyReply): void {
+  if (reply.request.raw.httpVersionMajor === 1) reply.header("connection", "close");
+}
+
+/** Sockets that are open, each with the number of its requests of HTTP/1.1 that are under way. */
+function trackSockets(
+  server: Server | Http2SecureServer,
+  opened: "connection" | "secureConnection",
+): ReadonlyMap<Socket, number> {
+  const sockets = new Map<Socket, number>();
+  const change = (socket: Socket, by: number): void => {
+    const requests = sockets.get(socket);
+    if (requests !== undefined) sockets.set(socket, requests + by);
+  };
+  server.on(opened, (socket: Socket) => {
+    sockets.set(socket, 0);
+    socket.once("close", () => sockets.delete(socket));
+  });
+  server.prependListener("request", ({ socket }: { readonly socket: Socket }, response: NodeJS.EventEmitter) => {
+    change(socket, 1);
+    response.once("close", () => change(socket, -1));
+  });
+  return sockets;
+}
+
+function isHttp2(socket: Socket): boolean {
+  return "alpnProtocol" in socket && socket.alpnProtocol === "h2";
+}
