@@ -91,6 +91,8 @@ export const ERRORS = {
   too_many_request: { status: 429, retryable: true },
   invalid_query_params: { status: 400, retryable: false },
   invalid_uri_params: { status: 400, retryable: false },
+  invalid_json: { status: 400, retryable: false },
+  invalid_content_type: { status: 415, retryable: false },
   body_too_large: { status: 413, retryable: false },
   headers_too_large: { status: 431, retryable: false },
   malformed_request: { status: 400, retryable: false },

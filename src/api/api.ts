@@ -11,6 +11,7 @@ import { serveEnvironmentVariables } from "./environment-variables.ts";
 import { errorAnswer } from "./error-answer.ts";
 import { serveIntegrations } from "./integrations.ts";
 import { createGate } from "./gate.ts";
+import { takeJsonBodies } from "./json-body.ts";
 import * as limits from "./limits.ts";
 import { serveProbes } from "./probes.ts";
 import { requestIdOf, traceParentOf } from "./request-id.ts";
@@ -77,6 +78,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   });
   const routeDeps: RouteDeps = { ...deps, ending: () => ending, answerWithinMs: timeouts.answer, gate };
   answerPreflights(app);
+  takeJsonBodies(app);
   serveProbes(app, deps.readyz);
   serveConnections(app, routeDeps);
   serveIntegrations(app, routeDeps);
