@@ -1,4 +1,3 @@
-import { setTimeout as delay } from "node:timers/promises";
 import { callsOfController, WRITE_VERBS } from "./support/audit-log.ts";
 import { settledPasses, startController, whenMetrics } from "./support/controller-process.ts";
 import { isListed } from "./support/idle.ts";
@@ -26,7 +25,7 @@ interface Restart {
   readonly rowWrites: RowWrites["kept"];
   readonly ownRowWrites: RowWrites["own"];
   readonly statements: number;
-  /** What a controller with nothing to look after sends in the same time: it starts, and the workers have their turns. */
+  /** Those of a controller with nothing to look after, until it is idle: its start. */
   readonly statementsOfStart: number;
   /** Milliseconds from the start of the process until everything is listed, and from then until nothing is left to do. */
   readonly listed: number;
@@ -58,7 +57,7 @@ export const restart: Table = {
           String(worst("statements")),
         ],
         [
-          "the same with no object to look after",
+          "until it is idle with nothing to look after",
           String(median(results.map(({ statementsOfStart }) => statementsOfStart))),
           String(worst("statementsOfStart")),
         ],
@@ -87,7 +86,7 @@ export const restart: Table = {
         },
       ],
       method: [
-        `Worst of ${ROUNDS} restarts. Calls are counted from the API server's audit log, without those for the Lease; rows from Postgres' own counters, those of audit events and their chain among them, but for what a process writes about itself: a row for its reign, and at most once a minute one for the encryption key that it has configured; statements by a proxy in front of it, those of the start, of health checks and of the workers among them: how many those are shows a controller that watches an empty namespace for as long.`,
+        `Worst of ${ROUNDS} restarts. Calls are counted from the API server's audit log, without those for the Lease; rows from Postgres' own counters, those of audit events and their chain among them, but for what a process writes about itself: a row for its reign, and at most once a minute one for the encryption key that it has configured; statements by a proxy in front of it, those of health checks and of the workers among them. Those of the start are what a controller sends that watches an empty namespace, until it is idle.`,
       ],
     };
   },
@@ -105,7 +104,7 @@ async function measure(arena: Arena): Promise<Restart> {
   await controller.child.stop();
   const calls = (await callsOfController(arena.auditLog, since)).filter(({ resource }) => resource !== "leases");
   const { kept, own } = writesSince(before, await rowWrites(ownerUrl));
-  const statementsOfStart = await statementsWithoutObjects(arena, idleAt - controller.startedAt);
+  const statementsOfStart = await statementsOfAnIdleStart(arena);
   return {
     apiWrites: calls.filter(({ verb }) => WRITE_VERBS.includes(verb)).length,
     apiReads: calls.filter(({ verb }) => verb === "get").length,
@@ -118,12 +117,12 @@ async function measure(arena: Arena): Promise<Restart> {
   };
 }
 
-/** Statements of a controller that has nothing to look after, in the first milliseconds of its life. */
-async function statementsWithoutObjects(arena: Arena, milliseconds: number): Promise<number> {
+/** Statements of a controller that has nothing to look after, until it is idle. */
+async function statementsOfAnIdleStart(arena: Arena): Promise<number> {
   await using proxy = await startStatementProxy(arena.database.url);
   const environment = { DATABASE_URL: proxy.url, KEYSTEAD_WATCH_NAMESPACES: "default" };
   const controller = await startController(arena, { environment });
-  await delay(milliseconds);
+  await whenMetrics(controller, isListed, POLL);
   const statements = proxy.statements().length;
   await controller.child.stop();
   return statements;
