@@ -6,10 +6,17 @@ export const SCOPES = [
   "connections:list",
   "connections:read",
   "connections:read_credentials",
+  "connections:create",
+  "connections:update",
+  "connections:delete",
   "integrations:list",
   "integrations:read",
   "integrations:read_credentials",
+  "integrations:create",
+  "integrations:update",
+  "integrations:delete",
   "variables:read",
+  "audit_events:read",
 ] as const;
 
 /** One of them. */

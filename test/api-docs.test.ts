@@ -68,7 +68,11 @@ test("every route that docs/api.md has a heading for is there", async () => {
   const environment = await createEnvironment(api);
   await environment.connection(await environment.integration("github"), "acme");
   const paths = [...page.matchAll(/`GET (\/[^`]*)`/g)].map(([, path = ""]) =>
-    path.replace("{connection id}", "acme").replace("{integration}", "github").replace("{name}", "github"),
+    path
+      .replace("{connection id}", "acme")
+      .replace("{integration}", "github")
+      .replace("{name}", "github")
+      .replace("{provider}", "basic"),
   );
   expect(paths.length).toBeGreaterThanOrEqual(7);
   for (const path of paths) expect((await ask(api, path, environment.key)).status, path).toBe(200);

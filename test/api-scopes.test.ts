@@ -1,18 +1,40 @@
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { SCOPES } from "../src/scopes.ts";
+import { ROUTES } from "../src/api/routes.ts";
+import { SCOPES, type Scope } from "../src/scopes.ts";
 import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
 import { query } from "./support/database.ts";
 
 // What a named key may do: the table of docs/api.md, row by row, and what a selector and an end do to it.
 
 const page = readFileSync(new URL("../docs/api.md", import.meta.url), "utf8");
-const ROWS = [...page.matchAll(/^\| `GET (\/\S+)` \| (`\S+:\S+`(?:, `\S+:\S+`)*) \|$/gm)].map(
-  ([, path = "", scopes = ""]) => ({
-    path,
-    scopes: scopes.split(", ").map((scope) => scope.slice(1, -1)),
-  }),
-);
+const ROWS = [
+  ...page.matchAll(/^\| `(GET|POST|PATCH|DELETE) (\/\S+)` \| (any key|`\S+:\S+`(?:, `\S+:\S+`)*) \|$/gm),
+].map(([, method = "", path = "", scopes = ""]) => ({
+  method,
+  path,
+  scopes: scopes === "any key" ? [] : scopes.split(", ").map((scope) => scope.slice(1, -1)),
+}));
+
+const ACME = { provider_config_key: "github", connection_id: "acme" };
+const credentials = { type: "OAUTH2", access_token: "at-1" };
+const client = { type: "OAUTH2", client_id: "Iv1", client_secret: "client-secret-of-github" };
+
+/** Bodies of the rows that need one. */
+const BODIES: Readonly<Record<string, object>> = {
+  "POST /connections": { ...ACME, credentials, tags: { team: "sales", tier: "1" } },
+  "POST /connection": { ...ACME, credentials },
+  "PATCH /connections/acme": { tags: { team: "sales", tier: "1" } },
+  "PATCH /connection/acme": { tags: { team: "sales", tier: "1" } },
+  "POST /connections/metadata": { ...ACME, metadata: {} },
+  "PATCH /connections/metadata": { ...ACME, metadata: {} },
+  "POST /connection/metadata": { ...ACME, metadata: {} },
+  "PATCH /connection/metadata": { ...ACME, metadata: {} },
+  "POST /connection/acme/metadata": {},
+  "PATCH /connection/acme/metadata": {},
+  "PATCH /integrations/github": { display_name: "GitHub" },
+};
 
 let api: TestApi;
 let environment: TestEnvironment;
@@ -20,11 +42,25 @@ let environment: TestEnvironment;
 beforeAll(async () => {
   api = await startTestApi();
   environment = await createEnvironment(api, { REGION: "eu" });
-  const client = { type: "OAUTH2", client_id: "Iv1", client_secret: "client-secret-of-github", scopes: "" };
-  const github = await environment.integration("github", { mode: "OAUTH2", client });
-  await environment.connection(github, "acme", { tags: { team: "sales", tier: "1" }, config: { subdomain: "acme" } });
-  await environment.connection(github, "other", { tags: { team: "support" } });
+  await makeGithub();
+  await makeConnections();
 });
+
+/** Not of resources, so that the rows that change something can. */
+async function makeGithub(): Promise<void> {
+  await send("POST", "/integrations", environment.key, {
+    provider: "oauth2",
+    unique_key: "github",
+    credentials: client,
+  });
+}
+
+async function makeConnections(): Promise<void> {
+  const config = { connection_config: { subdomain: "acme" } };
+  await send("POST", "/connections", environment.key, { ...BODIES["POST /connections"], ...config });
+  const other = { ...ACME, connection_id: "other", credentials, tags: { team: "support" } };
+  await send("POST", "/connections", environment.key, other);
+}
 
 afterAll(() => api[Symbol.asyncDispose]());
 
@@ -33,8 +69,11 @@ interface Answer {
   readonly body: Readonly<Record<string, unknown>>;
 }
 
-async function answer(path: string, key: string | undefined): Promise<Answer> {
-  const response = await ask(api, path, key);
+const answer = (path: string, key: string | undefined): Promise<Answer> => send("GET", path, key);
+
+async function send(method: string, path: string, key: string | undefined, sent?: object): Promise<Answer> {
+  const headers = { "provider-config-key": "github", "content-type": "application/json" };
+  const response = await ask(api, path, key, { method, headers, ...(sent && { body: JSON.stringify(sent) }) });
   const body = (await response.json()) as Answer["body"];
   return { status: response.status, body };
 }
@@ -50,26 +89,68 @@ async function connectionIds(key: string | undefined, path = "/connections"): Pr
 }
 
 test("the table names every scope there is, and no other", () => {
-  expect(ROWS.length).toBeGreaterThan(10);
+  expect(ROWS.length).toBeGreaterThan(30);
   expect([...new Set(ROWS.flatMap(({ scopes }) => scopes))].toSorted()).toEqual([...SCOPES].toSorted());
 });
 
-describe.each(ROWS)("GET $path", ({ path, scopes }) => {
+/** What a row needs so that it can be done. */
+async function prepare(method: string, path: string): Promise<void> {
+  if (path.includes("/restore")) await send("DELETE", "/connections/acme?provider_config_key=github", environment.key);
+  if (path === "/integrations/github" && method === "DELETE") await makeGithub();
+  if (method === "DELETE" && path.includes("/acme")) await makeConnections();
+}
+
+/** A row as it is sent; what is added needs another name each time. */
+function bodyOf(method: string, path: string): object | undefined {
+  if (method === "POST" && path.startsWith("/integrations")) {
+    return { provider: "api-key", unique_key: `tool-${randomUUID()}` };
+  }
+  return BODIES[`${method} ${path.replace(/\?.*/, "")}`];
+}
+
+describe.each(ROWS)("$method $path", ({ method, path, scopes }) => {
+  const row = async (key: string | undefined) => {
+    await prepare(method, path);
+    return send(method, path, key, bodyOf(method, path));
+  };
+  afterAll(async () => {
+    // Without the integration the rows below it would find nothing.
+    await makeGithub();
+    await makeConnections();
+  });
+
   test("each scope of its row is enough, and all others together are not", async () => {
     const others = SCOPES.filter((scope) => !scopes.includes(scope));
     const keys = await environment.apiKeys(
       { name: "without", scopes: others },
-      ...scopes.map((scope, index) => ({ name: `with-${index}`, scopes: [scope] })),
+      ...scopes.map((scope, index) => ({ name: `with-${index}`, scopes: [scope as Scope] })),
     );
     const [without, ...enough] = keys;
-    for (const key of [environment.key, ...enough]) expect(await answer(path, key)).toMatchObject({ status: 200 });
+    const allowed = [environment.key, ...enough, ...(scopes.length === 0 ? [without] : [])];
+    for (const key of allowed) expect([200, 201]).toContain((await row(key)).status);
+    if (scopes.length === 0) return;
 
-    const { status, body } = await answer(path, without);
+    const { status, body } = await row(without);
     expect(status).toBe(403);
     expect(body).toMatchObject({ error: { code: "forbidden" } });
     expect(scopes.some((scope) => JSON.stringify(body).includes(scope))).toBe(true);
   });
 });
+
+test("the table has a row for every path of every route, with the scopes that the route declares", () => {
+  const documented = new Set(
+    ROWS.map(({ method, path, scopes }) => `${method} ${patternOf(path)} ${scopes.join(" ")}`),
+  );
+  const declared = ROUTES.flatMap(({ method, paths, scopes }) =>
+    paths.map((path) => `${method} ${path.replaceAll(/:[A-Za-z]+/g, "*")} ${scopes.join(" ")}`),
+  );
+  expect(declared.filter((line) => !documented.has(line))).toEqual([]);
+});
+
+/** `/connections/*` of `/connections/acme?provider_config_key=github`. */
+function patternOf(path: string): string {
+  return path.replace(/\?.*/, "").replace(/\/(acme|github|basic)(?=\/|$)/, "/*");
+}
 
 test("without read_credentials a connection has everything but its credentials, and the event says so", async () => {
   const [key] = await environment.apiKeys({ name: "reader", scopes: ["connections:read"] });

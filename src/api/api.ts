@@ -5,17 +5,16 @@ import { listen, type ListenOptions } from "../telemetry/listen.ts";
 import type { Certificate } from "./certificate.ts";
 import { createAuthenticationFailures } from "./authentication-failures.ts";
 import { createClientAddress } from "./client-address.ts";
-import { serveConnections } from "./connections.ts";
 import { answerPreflights } from "./cross-origin.ts";
-import { serveEnvironmentVariables } from "./environment-variables.ts";
 import { errorAnswer } from "./error-answer.ts";
-import { serveIntegrations } from "./integrations.ts";
 import { createGate } from "./gate.ts";
 import { takeJsonBodies } from "./json-body.ts";
 import * as limits from "./limits.ts";
+import { servePublicPages } from "./public-pages.ts";
 import { serveProbes } from "./probes.ts";
 import { requestIdOf, traceParentOf } from "./request-id.ts";
-import { refuse, type ApiDeps, type RouteDeps } from "./route.ts";
+import { refuse, type ApiDeps, type RouteDeps, serveRoute } from "./route.ts";
+import { ROUTES } from "./routes.ts";
 import { type ApiServer, closeAfter, createServer } from "./server.ts";
 
 /** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
@@ -80,9 +79,8 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   answerPreflights(app);
   takeJsonBodies(app);
   serveProbes(app, deps.readyz);
-  serveConnections(app, routeDeps);
-  serveIntegrations(app, routeDeps);
-  serveEnvironmentVariables(app, routeDeps);
+  servePublicPages(app);
+  for (const route of ROUTES) serveRoute(app, routeDeps, route);
 
   return {
     app,

@@ -1,5 +1,6 @@
 import { tokenDigest, tokenKindOf } from "../crypto/token.ts";
 import { KeysteadError } from "../errors.ts";
+import { missingScope, unknownKey } from "../vault/admit-key.ts";
 import type { Forbidden } from "../vault/permission.ts";
 
 /** Anything longer than the scheme, a blank and a token of 55 characters cannot be one; a margin for odd blanks. */
@@ -39,15 +40,5 @@ export function keyDigestOf(authorization: string | undefined): Buffer {
 
 /** The error for a key that opens nothing, or not this. */
 export function refusedKey(result: { readonly kind: "unknown_key" } | Forbidden): KeysteadError {
-  return result.kind === "unknown_key"
-    ? unknownAccount()
-    : new KeysteadError("forbidden", `This key does not have the scope ${result.scope}, which the request needs.`);
-}
-
-/** The same whatever the reason: nobody learns what a key once was. */
-export function unknownAccount(): KeysteadError {
-  return new KeysteadError(
-    "unknown_account",
-    "No environment has this secret key. It may have been rotated: read it from the Secret again.",
-  );
+  return result.kind === "unknown_key" ? unknownKey() : missingScope(result.scope);
 }

@@ -2,7 +2,7 @@ import * as fc from "fast-check";
 import { expect, test } from "vitest";
 import { Secret } from "../crypto/secret.ts";
 import type { ConnectionRecord } from "../vault/read-connection.ts";
-import { connectionAnswer, connectionsAnswer, instant } from "./connection-answer.ts";
+import { connectionAnswer, instant, simpleConnectionAnswer } from "./connection-answer.ts";
 
 const at = new Date("2026-11-24T07:00:00.120Z");
 
@@ -75,11 +75,11 @@ test("whatever was stored, the answer is the same JSON with the type put in", ()
 });
 
 test("an end user shows null for what is not known, and only members of the contract", () => {
-  const list = connectionsAnswer([
+  const shown = [
     connection({ endUser: { id: "42", organization: { id: "acme" } } }),
     connection({ endUser: { id: "43", email: "a@b.example", displayName: "A", tags: { t: "1" } } }),
-  ]);
-  const users: unknown[] = JSON.parse(list).connections.map((one: { end_user: unknown }) => one.end_user);
+  ].map(simpleConnectionAnswer);
+  const users: unknown[] = shown.map((text) => JSON.parse(text).end_user);
   expect(users).toEqual([
     { id: "42", display_name: null, email: null, tags: null, organization: { id: "acme", display_name: null } },
     { id: "43", display_name: "A", email: "a@b.example", tags: { t: "1" }, organization: null },
@@ -87,9 +87,9 @@ test("an end user shows null for what is not known, and only members of the cont
 });
 
 test("a list shows nothing that is secret, though its rows may hold it", () => {
-  const text = connectionsAnswer([
+  const text = simpleConnectionAnswer(
     connection({ json: '{"apiKey":"canary"}', config: new Secret('{"token":"canary"}') }),
-  ]);
+  );
   expect(text).not.toContain("canary");
   expect(text).not.toContain("redacted");
 });

@@ -1,5 +1,6 @@
 import type { EndUser } from "../vault/connection.ts";
 import type { ConnectionSummary } from "../vault/connection-summary.ts";
+import type { DeletedConnection } from "../vault/list-deleted-connections.ts";
 import type { ConnectionRecord } from "../vault/read-connection.ts";
 import { withoutRefreshTokens } from "./refresh-tokens.ts";
 
@@ -7,7 +8,11 @@ import { withoutRefreshTokens } from "./refresh-tokens.ts";
  * The contract's full connection, as JSON text. Credentials and config stay the text that was decrypted: parsing them
  * only to print them again would be the most expensive part of a read.
  */
-export function connectionAnswer(connection: ConnectionRecord, options: { refreshToken: boolean }): string {
+export function connectionAnswer(
+  connection: ConnectionRecord,
+  options: { readonly refreshToken: boolean; readonly printInstant?: (date: Date) => string },
+): string {
+  const { printInstant = instant } = options;
   const config = connection.config.reveal();
   const credentials = credentialsAnswer(connection);
   const head = JSON.stringify({
@@ -20,8 +25,8 @@ export function connectionAnswer(connection: ConnectionRecord, options: { refres
     tags: connection.tags,
     metadata: connection.metadata,
     webhook_url_override: null,
-    created_at: instant(connection.createdAt),
-    updated_at: instant(connection.updatedAt),
+    created_at: printInstant(connection.createdAt),
+    updated_at: printInstant(connection.updatedAt),
     last_fetched_at: null,
   });
   const shown = options.refreshToken ? (json: string) => json : withoutRefreshTokens;
@@ -30,21 +35,33 @@ export function connectionAnswer(connection: ConnectionRecord, options: { refres
   return `${head.slice(0, -1)},"connection_config":${shown(config)}${last}}`;
 }
 
-/** The contract's simple connections, as JSON text. */
-export function connectionsAnswer(connections: readonly ConnectionSummary[]): string {
+/** One of the contract's simple connections, as JSON text. */
+export function simpleConnectionAnswer(connection: ConnectionSummary): string {
+  return JSON.stringify(simpleConnection(connection));
+}
+
+/** The same for one that is deleted. */
+export function deletedConnectionAnswer(connection: DeletedConnection): string {
+  const { deletedAt, purgeAt } = connection;
   return JSON.stringify({
-    connections: connections.map((connection) => ({
-      id: connection.numericId,
-      connection_id: connection.connectionId,
-      provider_config_key: connection.providerConfigKey,
-      provider: connection.provider,
-      errors: [],
-      end_user: endUserAnswer(connection.endUser),
-      tags: connection.tags,
-      metadata: connection.metadata,
-      created: instant(connection.createdAt),
-    })),
+    ...simpleConnection(connection),
+    deletedAt: instant(deletedAt),
+    purgeAt: instant(purgeAt),
   });
+}
+
+function simpleConnection(connection: ConnectionSummary): object {
+  return {
+    id: connection.numericId,
+    connection_id: connection.connectionId,
+    provider_config_key: connection.providerConfigKey,
+    provider: connection.provider,
+    errors: [],
+    end_user: endUserAnswer(connection.endUser),
+    tags: connection.tags,
+    metadata: connection.metadata,
+    created: instant(connection.createdAt),
+  };
 }
 
 /** `{}` while there are none: the same as of a provider without credentials. */

@@ -1,8 +1,9 @@
+import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { z } from "zod";
 import { generateToken } from "../crypto/token.ts";
 import { ERRORS, KeysteadError, type ErrorCode } from "../errors.ts";
-import { errorAnswer, invalidRequest } from "./error-answer.ts";
+import { ANSWERED_AS, errorAnswer, invalidRequest } from "./error-answer.ts";
 
 const codes = Object.keys(ERRORS).filter((text): text is ErrorCode => text in ERRORS);
 
@@ -11,9 +12,18 @@ test.each(codes.filter((code) => ERRORS[code].status < 500))(
   (code) => {
     const { status, body } = errorAnswer(new KeysteadError(code, "What happened and what to do."));
     expect(status).toBe(ERRORS[code].status);
-    expect(JSON.parse(body).error).toMatchObject({ code, message: "What happened and what to do." });
+    const shown = { code: ANSWERED_AS[code] ?? code, message: "What happened and what to do." };
+    expect(JSON.parse(body).error).toMatchObject(shown);
   },
 );
+
+test("docs/errors.md says of each code that callers see under another name which one that is", () => {
+  const page = readFileSync(new URL("../../docs/errors.md", import.meta.url), "utf8");
+  for (const [code, shown] of Object.entries(ANSWERED_AS)) {
+    const row = page.split("\n").find((line) => line.startsWith(`| \`${code}\` |`));
+    expect(row).toMatch(new RegExp(`The API answers (it as )?\`${shown}\``));
+  }
+});
 
 test.each(codes.filter((code) => ERRORS[code].status >= 500))(
   "bad case 36: nothing of the message of %s reaches the caller",

@@ -1,5 +1,5 @@
 import type { z } from "zod";
-import { asKeysteadError, KeysteadError } from "../errors.ts";
+import { asKeysteadError, KeysteadError, type ErrorCode } from "../errors.ts";
 import { withoutSecrets } from "../telemetry/log.ts";
 
 /** One thing that is wrong with a request, as clients of the contract expect it. */
@@ -37,25 +37,49 @@ export function errorAnswer(thrown: unknown): ErrorAnswer {
   if (error.status >= 500) {
     return answer(500, "server_error", { message: "Something went wrong here; the log of the API says what." });
   }
-  const { issues, retryAfterSeconds } = error.details;
-  const explained = answer(error.status, error.code, {
+  const { issues, payload, retryAfterSeconds } = error.details;
+  const explained = answer(error.status, ANSWERED_AS[error.code] ?? error.code, {
     message: error.message,
     ...(issues !== undefined && { errors: issues }),
+    ...(payload !== undefined && { payload }),
     // Clients of the contract find an empty payload beside every refused authentication.
     ...(error.status === 401 && { payload: {} }),
   });
   return typeof retryAfterSeconds === "number" ? { ...explained, retryAfterSeconds } : explained;
 }
 
-/** What zod found, as the error of one of the codes `invalid_query_params`, `invalid_uri_params`. */
-export function invalidRequest(code: "invalid_query_params" | "invalid_uri_params", error: z.ZodError): KeysteadError {
+/** What the contract has fewer codes for: there one code has two statuses, or stands for several things. */
+export const ANSWERED_AS: Partial<Record<ErrorCode, string>> = {
+  nothing_to_delete: "unknown_connection",
+  credentials_mismatch: "invalid_body",
+  metadata_too_large: "invalid_body",
+  unique_key_taken: "invalid_body",
+  integration_has_connections: "invalid_body",
+  tags_outside_selector: "forbidden",
+};
+
+/** Parts of a request, by the code that says that one cannot be used. */
+const PARTS = {
+  invalid_query_params: "query parameters",
+  invalid_uri_params: "path",
+  invalid_headers: "headers",
+  invalid_body: "body",
+} as const satisfies Partial<Record<ErrorCode, string>>;
+
+/** What zod found, as an error of that code. */
+export function invalidRequest(code: keyof typeof PARTS, error: z.ZodError): KeysteadError {
   const issues: RequestIssue[] = error.issues.slice(0, MAX_ISSUES).map((issue) => ({
     code: issue.code,
     message: issue.message.slice(0, MAX_MESSAGE),
     path: issue.path.map((step) => (typeof step === "symbol" ? String(step) : step)),
   }));
-  const what = code === "invalid_query_params" ? "query parameters" : "path";
-  return new KeysteadError(code, `The ${what} of the request cannot be used: see errors.`, { details: { issues } });
+  return refusedPart(code, issues);
+}
+
+/** The same for one thing that no schema knows: what is stored speaks against it. */
+export function refusedPart(code: keyof typeof PARTS, issues: readonly RequestIssue[]): KeysteadError {
+  const message = `The ${PARTS[code]} of the request cannot be used: see errors.`;
+  return new KeysteadError(code, message, { details: { issues } });
 }
 
 function answer(status: number, code: string, rest: Readonly<Record<string, unknown>>): ErrorAnswer {
@@ -63,10 +87,17 @@ function answer(status: number, code: string, rest: Readonly<Record<string, unkn
   return { status, code, body: withoutSecrets(JSON.stringify({ error: { code, ...rest } })) };
 }
 
-/** What the router refuses before a handler runs: a path that cannot be decoded, or one with a part that is too long. */
+/** What the framework refuses before a handler runs, by its code. */
+const REFUSED_BEFORE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  FST_ERR_BAD_URL: ["invalid_uri_params", "The path of the request is not valid percent-encoding."],
+  FST_ERR_MAX_PARAM_LENGTH: ["invalid_uri_params", "The path of the request has a part that is too long."],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ["invalid_content_type", "The body has to be JSON: Content-Type: application/json."],
+  FST_ERR_CTP_BODY_TOO_LARGE: ["body_too_large", "The body of the request is larger than 1 MiB."],
+  FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["malformed_request", "The body is not as long as its Content-Length says."],
+};
+
 function fromRouter(thrown: unknown): KeysteadError | undefined {
-  if (!(thrown instanceof Error && "code" in thrown)) return undefined;
-  if (thrown.code !== "FST_ERR_BAD_URL" && thrown.code !== "FST_ERR_MAX_PARAM_LENGTH") return undefined;
-  const message = "The path of the request is not valid percent-encoding, or has a part that is too long.";
-  return new KeysteadError("invalid_uri_params", message, { cause: thrown });
+  if (!(thrown instanceof Error && "code" in thrown && typeof thrown.code === "string")) return undefined;
+  const [code, message] = REFUSED_BEFORE[thrown.code] ?? [];
+  return code && new KeysteadError(code, message ?? "", { cause: thrown });
 }

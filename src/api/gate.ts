@@ -1,7 +1,8 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { hasCode, KeysteadError } from "../errors.ts";
 import type { AuthenticationFailures } from "./authentication-failures.ts";
-import { keyDigestOf, unknownAccount } from "./authentication.ts";
+import { unknownKey } from "../vault/admit-key.ts";
+import { keyDigestOf } from "./authentication.ts";
 import { admit, type Quota } from "./environment-limit.ts";
 import type { RequestLimits } from "./request-limits.ts";
 
@@ -39,7 +40,7 @@ export function createGate({ limits, failures, addressOf }: GateOptions): Gate {
       const address = addressOf(request);
       const found = limits.of(keyDigest);
       const limit = found instanceof Promise ? await found : found;
-      if (!limit) throw unknownAccount();
+      if (!limit) throw unknownKey();
       const admission = admit(limit, address, performance.now());
       if (admission.kind === "elsewhere") throw notFrom(address);
       if (admission.quota) reply.headers(quotaHeaders(admission.quota));

@@ -22,6 +22,11 @@ export function integrationAnswer(integration: IntegrationRecord, include: Reado
   });
 }
 
+/** The same without anything beside it. */
+export function integrationSummaryAnswer(integration: IntegrationSummary): string {
+  return JSON.stringify({ data: publicIntegration(integration) });
+}
+
 /** The shape of `GET /config/:uniqueKey`, older than integrations had a name of their own. */
 export function legacyIntegrationAnswer(integration: IntegrationRecord, withClient: boolean): string {
   const client = withClient ? clientOf(integration.client) : undefined;
@@ -33,7 +38,7 @@ export function legacyIntegrationAnswer(integration: IntegrationRecord, withClie
         client_id: text(client?.["client_id"]),
         client_secret: text(client?.["client_secret"]),
         scopes: text(client?.["scopes"]),
-        app_link: null,
+        app_link: text(client?.["app_link"]),
         auth_mode: text(client?.["type"]),
       }),
       syncs: [],
@@ -60,11 +65,15 @@ function clientAnswer(secret: Secret | undefined): object | null {
   const client = clientOf(secret);
   if (!client) return null;
   const type = text(client["type"]);
-  const app = { app_id: text(client["app_id"]), app_link: null, private_key: text(client["private_key"]) };
+  const app = {
+    app_id: text(client["app_id"]),
+    app_link: text(client["app_link"]),
+    private_key: text(client["private_key"]),
+  };
   const oauth = { client_id: text(client["client_id"]), client_secret: text(client["client_secret"]) };
   if (type === "APP") return { type, ...app };
   if (type === "CUSTOM") return { type, ...oauth, ...app };
-  return { type, ...oauth, scopes: text(client["scopes"]), webhook_secret: null };
+  return { type, ...oauth, scopes: text(client["scopes"]), webhook_secret: text(client["webhook_secret"]) };
 }
 
 function clientOf(secret: Secret | undefined): Readonly<Record<string, unknown>> | undefined {

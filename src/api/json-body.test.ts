@@ -32,6 +32,7 @@ test.each([
   ["nothing but a name", '{"a"', "not valid JSON"],
   ["two values", "{}{}", "not valid JSON"],
   ["a string without an end", '{"canary', "not valid JSON"],
+  ["a string of a million quotes without an end", `{"${'\\"'.repeat(500_000)}`, "not valid JSON"],
   ["a broken escape in a name", '{"\\x":1}', "not valid JSON"],
 ])("bad case 38: %s is refused, and nothing of it repeated", (_case, text, says) => {
   const refusal = expect.objectContaining({ code: "invalid_json", message: expect.stringContaining(says) });

@@ -24,9 +24,25 @@ export const flag = z
   .optional()
   .transform((text) => text === "true");
 
+/** A whole number of the query. */
+export function wholeNumber(minimum: number, maximum: number) {
+  return z
+    .string()
+    .regex(/^\d{1,15}$/, "must be a whole number")
+    .transform(Number)
+    .refine((value) => value >= minimum && value <= maximum, `must be from ${minimum} to ${maximum}`);
+}
+
+/** Of a route whose path has no variable part. */
+export const noPath = z.object({});
+/** Of a route that takes no query parameters. */
+export const noQuery = z.strictObject({});
+/** Of a route that takes no body; clients of the contract name a type for it all the same. */
+export const noBody = z.undefined("must be left out");
+
 /** The parsed query. @throws `invalid_query_params` with an entry for each thing that is wrong. */
 export function parseQuery<T>(schema: z.ZodType<T>, query: unknown): T {
-  const result = schema.safeParse(query);
+  const result = schema.safeParse(withTags(query));
   if (result.success) return result.data;
   throw invalidRequest("invalid_query_params", result.error);
 }
@@ -36,4 +52,36 @@ export function parsePath<T>(schema: z.ZodType<T>, params: unknown): T {
   const result = schema.safeParse(params);
   if (result.success) return result.data;
   throw invalidRequest("invalid_uri_params", result.error);
+}
+
+/** The parsed headers, of which there are always others too. @throws `invalid_headers` */
+export function parseHeaders<T>(schema: z.ZodType<T>, headers: unknown): T {
+  const result = schema.safeParse(headers);
+  if (result.success) return result.data;
+  throw invalidRequest("invalid_headers", result.error);
+}
+
+/** The parsed body. @throws `invalid_body` */
+export function parseBody<T>(schema: z.ZodType<T>, body: unknown): T {
+  const result = schema.safeParse(body);
+  if (result.success) return result.data;
+  throw invalidRequest("invalid_body", result.error);
+}
+
+/** `tags[team]=sales&tags[tier]=1` as one member `tags`. A key it does not recognise stays, and is refused by name. */
+function withTags(query: unknown): unknown {
+  const entries = Object.entries(query ?? {});
+  const tags = entries.flatMap(([key, value]) => {
+    const tag = tagOf(key);
+    return tag === undefined ? [] : [[tag, value] as const];
+  });
+  if (tags.length === 0) return query;
+  const others = entries.filter(([key]) => tagOf(key) === undefined);
+  return { ...Object.fromEntries(others), tags: Object.fromEntries(tags) };
+}
+
+function tagOf(key: string): string | undefined {
+  const tag = /^tags\[([^[\]]+)\]$/.exec(key)?.[1];
+  // The schema would skip this one silently, and the list would be longer than asked for.
+  return tag === "__proto__" ? undefined : tag;
 }

@@ -1,15 +1,19 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import { Readable } from "node:stream";
+import type { z } from "zod";
 import type { Cidr } from "../cidr.ts";
 import { asKeysteadError, KeysteadError } from "../errors.ts";
+import type { Scope } from "../scopes.ts";
 import type { ApiMetrics } from "../telemetry/api-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
 import type { Verdict } from "../telemetry/readiness.ts";
 import type { Vault } from "../vault/context.ts";
+import type { Certificate } from "./certificate.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { errorAnswer } from "./error-answer.ts";
-import type { Certificate } from "./certificate.ts";
-import type { Caller, Gate } from "./gate.ts";
+import type { Caller as Admitted, Gate } from "./gate.ts";
 import type { RequestLimits } from "./request-limits.ts";
+import { parseBody, parsePath, parseQuery } from "./request-schemas.ts";
 import { closeAfter } from "./server.ts";
 
 /** What the API works with. */
@@ -37,8 +41,60 @@ export interface RouteDeps extends ApiDeps {
   readonly gate: Gate;
 }
 
-/** Gives the answer as JSON text. */
-type Read = (request: FastifyRequest, caller: Caller) => Promise<string>;
+/** Who asks, and what the route asks for. */
+export interface Caller extends Admitted {
+  /** Of the route: the key needs one of them. */
+  readonly scopes: readonly Scope[];
+}
+
+/** JSON text, or its pieces as they are made; the first one is there before anything is sent. */
+export type Answer = string | AsyncIterable<string>;
+
+/** What schema and handler of a route say about it; `/openapi.json` is made of the same. */
+interface RouteDefinition<Path, Query, Body> {
+  readonly method: "GET" | "POST" | "PATCH" | "DELETE";
+  /** The documented path, then deprecated aliases. */
+  readonly paths: readonly [documented: string, ...aliases: string[]];
+  readonly summary: string;
+  /** The key needs one of them, or, where there are none, only has to be good. */
+  readonly scopes: readonly Scope[];
+  readonly path: z.ZodType<Path>;
+  readonly query: z.ZodType<Query>;
+  readonly body: z.ZodType<Body>;
+  /** Of the answer. */
+  readonly status: 200 | 201;
+  readonly answer: z.ZodType;
+  /** Rejects with what the request is refused for. Whether the key opens anything is part of the vault's operation. */
+  handle(
+    request: {
+      readonly path: Path;
+      readonly query: Query;
+      readonly body: Body;
+      readonly headers: FastifyRequest["headers"];
+    },
+    caller: Caller,
+    deps: RouteDeps,
+  ): Promise<Answer>;
+}
+
+/** A route, whatever it takes. */
+export interface Route extends Omit<RouteDefinition<unknown, unknown, unknown>, "handle"> {
+  /** Checks the request against the route's schemas and handles it. */
+  answerTo(request: FastifyRequest, caller: Caller, deps: RouteDeps): Promise<Answer>;
+}
+
+/** Everything about a route in one place. */
+export function defineRoute<Path, Query, Body>(route: RouteDefinition<Path, Query, Body>): Route {
+  return {
+    ...route,
+    async answerTo(request, caller, deps) {
+      const path = parsePath(route.path, request.params);
+      const query = parseQuery(route.query, request.query);
+      const body = parseBody(route.body, request.body);
+      return route.handle({ path, query, body, headers: request.headers }, caller, deps);
+    },
+  };
+}
 
 /** Nothing between us and the caller may keep a credential; nothing may take JSON for a page. */
 const HEADERS = {
@@ -49,36 +105,68 @@ const HEADERS = {
 };
 
 /**
- * Serves `GET` on each of the paths (the first is the documented one, the others are deprecated aliases). The gate
- * comes before anything else; whether the key opens anything is part of the route's own statement as well, so that a revoked
- * key is refused by the next request on every replica.
+ * Serves a route on each of its paths. The gate comes before anything else, before a body is read too; whether the key opens
+ * anything is part of the route's own statement as well, so that a revoked key is refused by the next request on every
+ * replica.
  */
-export function serveRead(app: FastifyInstance, deps: RouteDeps, paths: readonly string[], read: Read): void {
-  const [route = ""] = paths;
-  const letIn = async (request: FastifyRequest, reply: FastifyReply) => {
-    const startedAt = performance.now();
-    const caller = await deps.gate.admit(request, reply);
-    // It has been answered by then: nothing is read for nobody.
-    if (performance.now() - startedAt > deps.answerWithinMs) throw late(deps.answerWithinMs);
-    return read(request, caller);
+export function serveRoute(app: FastifyInstance, deps: RouteDeps, route: Route): void {
+  const [documented] = route.paths;
+  const admitted = new WeakMap<FastifyRequest, Admitted>();
+  const refused = (request: FastifyRequest, reply: FastifyReply, thrown: unknown): string =>
+    refuse(deps, reply, deps.gate.judge(thrown, request));
+  const measure = (reply: FastifyReply, startedAt: number): void => {
+    if (deps.ending()) closeAfter(reply);
+    deps.metrics.answered(documented, reply.statusCode, (performance.now() - startedAt) / 1_000);
   };
-  const handle = async (request: FastifyRequest, reply: FastifyReply) => {
+  const letIn = async (request: FastifyRequest, reply: FastifyReply): Promise<Answer> => {
+    const startedAt = performance.now();
+    const caller = admitted.get(request) ?? (await deps.gate.admit(request, reply));
+    // It has been answered by then: nothing is done for nobody.
+    if (performance.now() - startedAt > deps.answerWithinMs) throw late(deps.answerWithinMs);
+    return route.answerTo(request, { ...caller, scopes: route.scopes }, deps);
+  };
+  const handler = async (request: FastifyRequest, reply: FastifyReply) => {
     const startedAt = performance.now();
     try {
-      const text = await within(deps.answerWithinMs, letIn(request, reply));
-      reply.headers(HEADERS);
-      return text;
+      const answer = await within(deps.answerWithinMs, letIn(request, reply));
+      reply.code(route.status).headers(HEADERS);
+      return typeof answer === "string" ? answer : streamOf(deps, reply, answer);
     } catch (thrown) {
-      return refuse(deps, reply, deps.gate.judge(thrown, request));
+      return refused(request, reply, thrown);
     } finally {
-      if (deps.ending()) closeAfter(reply);
-      deps.metrics.answered(route, reply.statusCode, (performance.now() - startedAt) / 1_000);
+      measure(reply, startedAt);
     }
   };
-  for (const path of paths) app.get(path, handle);
+  const admitFirst = async (request: FastifyRequest, reply: FastifyReply): Promise<void> => {
+    const startedAt = performance.now();
+    try {
+      admitted.set(request, await within(deps.answerWithinMs, deps.gate.admit(request, reply)));
+    } catch (thrown) {
+      const body = refused(request, reply, thrown);
+      measure(reply, startedAt);
+      await reply.send(body);
+    }
+  };
+  const onRequest = route.method === "GET" ? [] : [admitFirst];
+  for (const url of route.paths) app.route({ method: route.method, url, onRequest, handler });
 }
 
-/** What `work` gives. Rejects with `database_timeout` when it takes longer: all that a read ever waits for is the database. */
+/** One piece at a time, when the caller takes it: a caller who stops reading keeps one of them here, not the whole. */
+function streamOf(deps: ApiDeps, reply: FastifyReply, pieces: AsyncIterable<string>): Readable {
+  return Readable.from(logged(deps, reply, pieces), { highWaterMark: 1 });
+}
+
+/** The status is sent by then: what goes wrong ends the connection before the end of the JSON, and the log says why. */
+async function* logged(deps: ApiDeps, reply: FastifyReply, pieces: AsyncIterable<string>): AsyncGenerator<string> {
+  try {
+    yield* pieces;
+  } catch (thrown) {
+    logFailure(deps.log, asKeysteadError(thrown), reply);
+    throw thrown;
+  }
+}
+
+/** What `work` gives. Rejects with `database_timeout` when it takes longer: all that a request ever waits for is the database. */
 async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let limit: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {

@@ -38,7 +38,7 @@ export interface DatabaseOptions extends ConnectionOptions {
 const POOL_SIZE = 10;
 
 /** The first run and three more: a conflict that comes four times in a row is contention that a caller should back off from. */
-const CONFLICT_ATTEMPTS = 4;
+export const CONFLICT_ATTEMPTS = 4;
 
 /** Spread of the pause before the n-th retry, so that two transactions that met do not meet again. */
 const CONFLICT_PAUSE_MS = 10;

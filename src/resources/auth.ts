@@ -3,7 +3,17 @@ import { durationBetween } from "./duration.ts";
 import { endpointUrl, line, textMap } from "./field.ts";
 
 /** Nango's names for how a provider authenticates, as far as a Connection can be declared for it. */
-const AUTH_MODES = ["OAUTH2", "OAUTH2_CC", "OAUTH1", "API_KEY", "BASIC", "APP", "JWT", "CUSTOM", "NONE"] as const;
+export const AUTH_MODES = [
+  "OAUTH2",
+  "OAUTH2_CC",
+  "OAUTH1",
+  "API_KEY",
+  "BASIC",
+  "APP",
+  "JWT",
+  "CUSTOM",
+  "NONE",
+] as const;
 
 /** Extra parameters of a request to the provider. An empty value is one: some providers want `prompt=`. */
 function parameters(description: string) {

@@ -4,7 +4,7 @@ import type { EnvironmentKeys } from "./environment-keys.ts";
 import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 
 /** `type` of the stored credentials, in Nango's names. */
-export type CredentialsType = "API_KEY" | "BASIC" | "OAUTH2" | "OAUTH2_CC" | "APP" | "JWT" | "CUSTOM";
+export type CredentialsType = "API_KEY" | "BASIC" | "OAUTH2" | "OAUTH2_CC" | "OAUTH1" | "APP" | "JWT" | "CUSTOM";
 
 /** Credentials as they are stored and served, in Nango's shape, `type` included. */
 export interface DesiredCredentials {

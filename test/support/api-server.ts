@@ -58,6 +58,8 @@ export interface TestEnvironment {
   readonly key: string;
   /** The public client, with the environment's key. */
   readonly nango: Nango;
+  /** The same with another key. */
+  client(key: string): Nango;
   integration(name: string, options?: IntegrationOptions): Promise<StoredIntegration>;
   connection(
     integration: StoredIntegration,
@@ -163,6 +165,7 @@ export async function createEnvironment(
     id: environment.id,
     key,
     nango: new Nango({ host: api.url, apiKey: key }),
+    client: (other) => new Nango({ host: api.url, apiKey: other }),
     integration: (name, { mode = "API_KEY", provider = name, client } = {}) =>
       storeIntegration(api.vault, {
         owner: newOwner(name),

@@ -1,0 +1,166 @@
+import * as fc from "fast-check";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { openApiDocument } from "../src/api/openapi.ts";
+import type { Route } from "../src/api/route.ts";
+import { ROUTES } from "../src/api/routes.ts";
+import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+import { fromSchema, type Known, oddText, type Schema } from "./support/from-schema.ts";
+
+// Requests that our own OpenAPI document allows, and those next to them, against every route there is.
+
+/** KEYSTEAD_TEST_FUZZ_REQUESTS=20000 for a run that means it, which takes some minutes. */
+const REQUESTS = Number(process.env["KEYSTEAD_TEST_FUZZ_REQUESTS"] ?? 1_500);
+
+let api: TestApi;
+let shop: TestEnvironment;
+/** Keys that may less. */
+let narrow: string[];
+
+beforeAll(async () => {
+  api = await startTestApi();
+  shop = await createEnvironment(api, { REGION: "canary-variable" });
+  narrow = await shop.apiKeys(
+    { name: "lister", scopes: ["connections:list", "integrations:list"] },
+    { name: "sales", scopes: ["connections:list", "connections:create"], connectionSelector: { team: "sales" } },
+  );
+  const client = { type: "OAUTH2", client_id: "id", client_secret: "canary-client" };
+  const managed = await shop.integration("managed", { mode: "OAUTH2", client });
+  const canary = { type: "API_KEY", value: { apiKey: "canary-apikey" } } as const;
+  await shop.connection(managed, "acme", { credentials: canary, config: { token: "canary-config" } });
+  await makeTool();
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+/** What requests are about; they delete it as well. */
+async function makeTool(): Promise<void> {
+  await post("/integrations", { provider: "api-key", unique_key: "tool" });
+  const credentials = { type: "API_KEY", apiKey: "own" };
+  await post("/connections", { provider_config_key: "tool", connection_id: "acme", credentials });
+}
+
+function post(path: string, body: object): Promise<Response> {
+  const headers = { "content-type": "application/json" };
+  return ask(api, path, shop.key, { method: "POST", headers, body: JSON.stringify(body) });
+}
+
+interface Parameter {
+  readonly name: string;
+  readonly in: "path" | "query";
+  readonly required: boolean;
+  readonly schema: Schema;
+}
+
+interface Operation {
+  readonly parameters: readonly Parameter[];
+  readonly requestBody?: { readonly content: Readonly<Record<string, { readonly schema: Schema }>> };
+}
+
+const KNOWN: Known = {
+  connectionId: ["acme", "one"],
+  connection_id: ["acme", "one"],
+  provider_config_key: ["tool", "tool", "managed"],
+  uniqueKey: ["tool", "managed", "made"],
+  unique_key: ["made"],
+  integrationId: ["tool", "tool,managed"],
+  provider: ["api-key", "basic", "oauth2"],
+  purge: ["true"],
+  action: ["connection.created"],
+  limit: ["1", "10"],
+  page: ["0", "1"],
+};
+
+interface Request {
+  readonly route: Route;
+  readonly path: string;
+  readonly body: unknown;
+  readonly key: "main" | "lister" | "sales" | "none";
+}
+
+function requests(): fc.Arbitrary<Request> {
+  const document = openApiDocument(ROUTES, { version: "fuzz" }) as {
+    paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  };
+  const all = ROUTES.flatMap((route) =>
+    route.paths.map((path) => {
+      const braced = path.replaceAll(/:(\w+)/g, "{$1}");
+      const operation = document.paths[braced]?.[route.method.toLowerCase()];
+      return requestOf(route, braced, operation ?? expect.unreachable());
+    }),
+  );
+  return fc.oneof(...all);
+}
+
+function requestOf(route: Route, path: string, operation: Operation): fc.Arbitrary<Request> {
+  const parameters = operation.parameters.map(({ name, schema: one }) =>
+    fromSchema(one, KNOWN, name).map((value) => [name, value] as const),
+  );
+  const schema = operation.requestBody?.content["application/json"]?.schema;
+  return fc
+    .record({
+      values: fc.tuple(...parameters),
+      present: fc.array(fc.constantFrom(true, false, false), {
+        minLength: parameters.length,
+        maxLength: parameters.length,
+      }),
+      odd: fc.oneof({ weight: 12, arbitrary: fc.constant(null) }, fc.tuple(oddText, oddText)),
+      body: schema ? fromSchema(schema, KNOWN) : fc.constant(undefined),
+      key: fc.constantFrom<Request["key"][]>("main", "main", "main", "main", "lister", "sales", "none"),
+    })
+    .map(({ values, present, odd, body, key }): Request => {
+      const query = values.filter((_value, index) => {
+        const parameter = operation.parameters[index];
+        return parameter?.in === "query" && (parameter.required || present[index]);
+      });
+      const named = new Map(values);
+      const filled = path.replaceAll(/\{(\w+)\}/g, (_match, name: string) => pathPart(named.get(name)));
+      const search = [...query.flatMap(printed), ...(odd ? [odd] : [])]
+        .map((pair) => pair.map((part) => encodeURIComponent(part.toWellFormed())).join("="))
+        .join("&");
+      return { route, path: `${filled}?${search}`, body, key };
+    });
+}
+
+/** Dots and nothing at all would make it another path before it is sent; test/api-refusals.test.ts sends those. */
+function pathPart(value: unknown): string {
+  const text = String(value).toWellFormed();
+  return /^\.*$/.test(text) ? "dots" : encodeURIComponent(text);
+}
+
+/** `tags[team]=sales` of an object. */
+function printed([name, value]: readonly [string, unknown]): (readonly [string, string])[] {
+  if (typeof value !== "object" || value === null) return [[name, String(value)]];
+  return Object.entries(value).map(([key, inner]) => [`${name}[${key}]`, String(inner)] as const);
+}
+
+test("no request that our own OpenAPI document leads to makes the API fail, and every answer is as the document says", async () => {
+  const statuses = new Map<number, number>();
+  let count = 0;
+  const keys = { main: shop.key, lister: narrow[0], sales: narrow[1], none: undefined };
+  await fc.assert(
+    fc.asyncProperty(requests(), async ({ route, path, body, key }) => {
+      if ((count += 1) % 20 === 0) await makeTool();
+      const response = await ask(api, path, keys[key], {
+        method: route.method,
+        headers: { "content-type": "application/json", "provider-config-key": "tool" },
+        ...(body !== undefined && { body: JSON.stringify(body) }),
+      });
+      const text = await response.text();
+      statuses.set(response.status, (statuses.get(response.status) ?? 0) + 1);
+      expect(response.status, text).toBeLessThan(500);
+      if (key === "none") expect(response.status).not.toBe(200);
+      if (response.status < 300) {
+        expect(response.status).toBe(route.status);
+        expect(() => route.answer.parse(JSON.parse(text)), text).not.toThrow();
+      } else {
+        expect(JSON.parse(text)).toHaveProperty("error.code");
+        expect(text).not.toContain("canary");
+        expect(text).not.toContain(shop.key);
+      }
+    }),
+    { numRuns: REQUESTS },
+  );
+  expect(api.logged()).not.toContain("canary");
+  // The generator reaches what it is meant to reach.
+  expect([...statuses.keys()]).toEqual(expect.arrayContaining([200, 400, 401, 403, 404]));
+  expect((statuses.get(200) ?? 0) + (statuses.get(201) ?? 0)).toBeGreaterThan(REQUESTS / 20);
+});
