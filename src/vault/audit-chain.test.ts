@@ -252,6 +252,47 @@ test("a process that was killed after the checkpoint and before the drop leaves 
   expect((await verify(context)).break).toBeUndefined();
 });
 
+test("the running role drops no link of a day that is kept, whatever checkpoint it invents", async () => {
+  await using context = await createTestVault();
+  await agedExample(context);
+  await storeParents(context.vault);
+  await linkAll(context);
+  await inventCheckpoint(context, "2000-01-01");
+  await context.database.query("select keystead.drop_audit_day('2000-01-01')");
+  expect(await sequences(context)).toEqual([1, 2, 3]);
+
+  // Of a day past the retention that has a partition, what is of that day goes, and no more.
+  const old = await dayOf(context, "select min(day)::text as day from keystead.audit_links");
+  await inventCheckpoint(context, old);
+  await context.database.query("select keystead.drop_audit_day($1)", [old]);
+  expect(await sequences(context)).toEqual([2, 3]);
+
+  const today = await dayOf(context, "select (now() at time zone 'UTC')::date::text as day");
+  await inventCheckpoint(context, today);
+  await expect(context.database.query("select keystead.drop_audit_day($1)", [today])).rejects.toMatchObject({
+    code: "database_forbidden",
+  });
+  expect((await verify(context)).break).toMatchObject({ day: "2000-01-01" });
+});
+
+async function dayOf({ database }: TestVault, text: string): Promise<string> {
+  const [row] = await database.query<{ day: string }>(text);
+  return row?.day ?? expect.unreachable("no such day");
+}
+
+async function inventCheckpoint({ database }: TestVault, day: string): Promise<void> {
+  await database.query(
+    `insert into keystead.audit_checkpoints (day, sequence, link_mac, audit_key_id, mac)
+     values ($1, 1000000, '', gen_random_uuid(), '')`,
+    [day],
+  );
+}
+
+async function sequences({ database }: TestVault): Promise<number[]> {
+  const rows = await database.query<{ sequence: number }>("select sequence from keystead.audit_links order by 1");
+  return rows.map(({ sequence }) => sequence);
+}
+
 /** A link of 500 days ago, and one of now. */
 async function agedExample(context: TestVault): Promise<{ head: { sequence: number; mac: Buffer } }> {
   await insertOldEvent(context);
