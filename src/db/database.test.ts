@@ -140,7 +140,7 @@ test("a link that went dead without a word is noticed by the client's own clock"
     url: urlThrough(proxy, context.url),
     applicationName: "test",
     statementTimeoutMs: 50,
-    readLimitMs: 100,
+    readLimitMs: 1_000,
   });
   const ONE = { name: "one", text: "select 1 as one" };
   await Promise.all([database.ping(), database.read(ONE, [])]);

@@ -81,6 +81,8 @@ export function createLife({ installation, api, name }: LifeOptions): Life {
   async function ask(key: string, slot: Slot): Promise<string> {
     const path = `/connections/${slot}-${name}?provider_config_key=${names.integration}`;
     const response = await fetch(api + path, { headers: { authorization: `Bearer ${key}` } });
+    // Refused as well: this address asked with too many keys that open nothing.
+    if (response.status === 429) return "401";
     if (!response.ok) return String(response.status);
     const body = (await response.json()) as { credentials?: { apiKey?: string } };
     return body.credentials?.apiKey ?? "nothing";
