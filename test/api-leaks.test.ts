@@ -39,6 +39,46 @@ async function swapSealedValues(api: TestApi): Promise<void> {
   await client.end();
 }
 
+const apiKey = { type: "API_KEY", apiKey: "canary-apikey" };
+const client = { type: "OAUTH2", client_id: "id", client_secret: "canary-client" };
+
+/** Writes that bring secrets along and cannot be done. */
+const REFUSED_WRITES: readonly (readonly [method: string, path: string, body: object])[] = [
+  ["POST", "/connections", { provider_config_key: "nobody", credentials: apiKey }],
+  ["POST", "/connections", { provider_config_key: "tool", credentials: apiKey }],
+  [
+    "POST",
+    "/connections",
+    {
+      provider_config_key: "tool",
+      connection_id: "one",
+      credentials: { type: "OAUTH2", access_token: "canary-apikey" },
+    },
+  ],
+  ["POST", "/connections", { provider_config_key: "tool", credentials: { type: "canary-password" } }],
+  [
+    "POST",
+    "/connections",
+    { provider_config_key: "tool", credentials: { type: "API_KEY", apiKey: { "canary-apikey": 1 } } },
+  ],
+  [
+    "POST",
+    "/connections",
+    { provider_config_key: "tool", credentials: { type: "OAUTH2", access_token: "t", expires_at: "canary-refresh" } },
+  ],
+  ["POST", "/connections", { provider_config_key: "tool", credentials: apiKey, connection_config: ["canary-config"] }],
+  ["PATCH", "/connections/one?provider_config_key=tool", { tags: { a: ["canary-config"] } }],
+  ["POST", "/integrations", { provider: "api-key", unique_key: "new", credentials: client }],
+  ["POST", "/integrations", { provider: "oauth2", unique_key: "tool", credentials: client }],
+  [
+    "POST",
+    "/integrations",
+    { provider: "app", unique_key: "new", credentials: { type: "APP", app_id: "1", private_key: "canary-client" } },
+  ],
+  ["PATCH", "/integrations/tool", { credentials: client }],
+  ["PATCH", "/integrations/nobody", { credentials: client }],
+];
+
 /** Everything that is answered with an error, and the reads that succeed beside it. */
 async function provokeEverything(api: TestApi, key: string): Promise<string[]> {
   const bodies: string[] = [];
@@ -58,6 +98,12 @@ async function provokeEverything(api: TestApi, key: string): Promise<string[]> {
   await refused("/connections", `Basic ${key}`);
   await refused("/connections", `Bearer ${key} ${key}`);
   await refused("/connections", undefined, { method: "POST", body: "canary-apikey" });
+  for (const [method, path, body] of REFUSED_WRITES) {
+    const headers = { "content-type": "application/json" };
+    const answer = await ask(api, path, key, { method, headers, body: JSON.stringify(body) });
+    expect(answer.status, `${method} ${path}`).toBeGreaterThanOrEqual(400);
+    bodies.push(await answer.text());
+  }
   expect((await ask(api, "/connections/three?provider_config_key=tool", key)).status).toBe(200);
   expect((await ask(api, "/integrations/tool?include=credentials", key)).status).toBe(200);
   expect((await ask(api, "/environment-variables", key)).status).toBe(200);
@@ -83,6 +129,8 @@ test("bad case 36: no stored secret and no key reaches an error, the log, a metr
     log: api.logged(),
     metrics: await api.registry.metrics(),
     audit: audit[0]?.events ?? "",
+    document: await (await ask(api, "/openapi.json")).text(),
+    told: await (await ask(api, "/audit-events", environment.key)).text(),
   };
   expect(places.audit).toContain("credentials-read");
   for (const [place, text] of Object.entries(places)) {

@@ -1,5 +1,4 @@
-import { statement } from "../db/statement.ts";
-import { type ConnectionFilters, filterValues, MATCHES_FILTERS } from "./connection-filters.ts";
+import { type ConnectionFilters, filterValues, MATCHES_FILTERS, queryInOrder } from "./connection-filters.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
 import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
@@ -23,9 +22,7 @@ export type ListConnectionsResult =
   | { readonly kind: "found"; readonly connections: readonly ConnectionSummary[] };
 
 /** One row without a connection says that the key is good and nothing matches. Reads the primary key backwards: newest first. */
-const LIST_CONNECTIONS = statement(
-  "list_connections",
-  `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
+const LIST_CONNECTIONS = `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$11")}
      left join lateral (
@@ -40,8 +37,7 @@ const LIST_CONNECTIONS = statement(
         order by c.connection_row_id desc
         limit $8 offset $9
      ) c on true
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
-);
+    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
 
 type ListedRow = { readonly permitted: boolean } & (ConnectionSummaryRow | { readonly connection_row_id: null });
 
@@ -50,7 +46,7 @@ type ListedRow = { readonly permitted: boolean } & (ConnectionSummaryRow | { rea
  * connection once that was there from the first part to the last. Rejects with a `database_*` error.
  */
 export async function listConnections(vault: Vault, options: ListConnectionsOptions): Promise<ListConnectionsResult> {
-  const rows = await vault.database.query<ListedRow>(LIST_CONNECTIONS.text, [
+  const rows = await queryInOrder<ListedRow>(vault, LIST_CONNECTIONS, [
     options.keyDigest,
     ...filterValues(options),
     options.limit,

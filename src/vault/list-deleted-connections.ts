@@ -1,4 +1,4 @@
-import { type ConnectionFilters, filterValues, MATCHES_FILTERS } from "./connection-filters.ts";
+import { type ConnectionFilters, filterValues, MATCHES_FILTERS, queryInOrder } from "./connection-filters.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
 import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
@@ -62,6 +62,8 @@ const LIST_DELETED = `select e.environment_id, ${permits("k", "connections:list"
      ) c on true
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
 
+type ListedRow = { readonly permitted: boolean } & (DeletedRow | { readonly connection_row_id: null });
+
 /**
  * Soft-deleted connections of the key's environment whose retention has not ended, last deleted first, those of deleted
  * integrations and of resources included. Rejects with a `database_*` error.
@@ -71,9 +73,7 @@ export async function listDeletedConnections(
   options: ListDeletedConnectionsOptions,
 ): Promise<ListDeletedConnectionsResult> {
   const { after, keyDigest, limit, offset } = options;
-  const rows = await vault.database.query<
-    { readonly permitted: boolean } & (DeletedRow | { readonly connection_row_id: null })
-  >(LIST_DELETED, [
+  const rows = await queryInOrder<ListedRow>(vault, LIST_DELETED, [
     keyDigest,
     ...filterValues(options),
     limit,
