@@ -2,6 +2,7 @@ import { z } from "zod";
 import { parseCidr } from "./cidr.ts";
 import { encryptionKeyProblem } from "./crypto/kek.ts";
 import { Secret } from "./crypto/secret.ts";
+import { parseAllowEntry } from "./outbound/allow-list.ts";
 
 // How the text of a variable becomes a value. Messages end up in the error of a refused start, so they name the rule
 // and never repeat the text: it may be a secret.
@@ -85,3 +86,33 @@ export const retentionDays = (byDefault: number): z.ZodType<number> =>
     .default(`${byDefault}d`)
     .transform((text) => Number(text.slice(0, -1)))
     .refine((days) => days <= 36_500, "is longer than 36500d");
+
+/** What may be called beyond the public internet. */
+export const outboundAllow = commaSeparated
+  .pipe(
+    z
+      .array(
+        z.string().transform((text, context) => {
+          const entry = parseAllowEntry(text);
+          if (entry) return entry;
+          context.addIssue({ code: "custom", message: "is no network, address or host name" });
+          return z.NEVER;
+        }),
+      )
+      .max(500, "holds more than 500 entries"),
+  )
+  .optional();
+
+/** URL of a proxy. It may hold a password, hence a `Secret`. */
+export const proxyUrl = z
+  .string()
+  .refine((text) => /^https?:\/\//.test(text) && isProxyUrl(text), "must be an http:// or https:// URL without a path")
+  .transform((text) => new Secret(text))
+  .optional();
+
+function isProxyUrl(text: string): boolean {
+  const url = URL.parse(text);
+  if (!url || url.pathname !== "/" || url.search !== "" || url.hash !== "") return false;
+  // A percent sign that stands for itself would only fail with the first call.
+  return !/%(?![0-9A-Fa-f]{2})/.test(url.username + url.password);
+}

@@ -7,8 +7,10 @@ import {
   flag,
   httpUrl,
   listenAddress,
+  outboundAllow,
   port,
   postgresUrl,
+  proxyUrl,
   retentionDays,
   wholeNumber,
 } from "./config-values.ts";
@@ -44,6 +46,7 @@ export const READERS = {
   database: ["controller", "api", "run", "admin", "keys"],
   migration: ["migrate"],
   api: ["api", "run"],
+  outbound: ["api", "run"],
   metrics: ["controller", "api", "run"],
   controller: ["controller", "run"],
 } as const;
@@ -229,6 +232,31 @@ export const VARIABLES = {
       },
     ),
   },
+  outbound: {
+    allow: define("KEYSTEAD_OUTBOUND_ALLOW", outboundAllow, {
+      meaning:
+        "What Keystead may call beyond the public internet, and over plain http, separated by commas: [the policy](outbound.md).",
+      range:
+        "0 to 500 entries, each a network in CIDR notation, an address or a host name; `namespace=` in front makes it one for integrations of that namespace",
+      default: "nothing: only https to public addresses",
+      reason:
+        "Whoever may edit an Integration says where Keystead calls; without a limit that would be every address that its pods can reach.",
+    }),
+    proxy: define("HTTPS_PROXY", proxyUrl, {
+      meaning:
+        "An egress proxy through which https goes out. Keystead resolves and checks the name, and asks the proxy for a tunnel to the address.",
+      range: "an `http://` or `https://` URL, which may hold a user name and password",
+      default: "none: calls go out directly",
+      reason: "Customers can allow-list the one address of a proxy; the name is the one that other programs read.",
+    }),
+    noProxy: define("NO_PROXY", commaSeparated.optional(), {
+      meaning: "What is called directly although a proxy is set, separated by commas.",
+      range: "`*`, host names with all below them, addresses, and networks in CIDR notation",
+      default: "nothing",
+      reason: "Services of the cluster are not reached through a proxy outside.",
+      ignoredWhen: "HTTPS_PROXY is not set",
+    }),
+  },
   metrics: {
     port: define("KEYSTEAD_METRICS_PORT", port(9090), {
       meaning: "Port of `/metrics`, `/livez` and `/readyz`.",
@@ -294,6 +322,7 @@ const SECTION_NAMES: readonly (keyof typeof READERS)[] = [
   "database",
   "migration",
   "api",
+  "outbound",
   "metrics",
   "controller",
 ];

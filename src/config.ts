@@ -4,6 +4,7 @@ import { encryptionKey } from "./config-values.ts";
 import { allVariables, VARIABLES, type Variable } from "./config-variables.ts";
 import type { Secret } from "./crypto/secret.ts";
 import { KeysteadError } from "./errors.ts";
+import { parseNoProxy } from "./outbound/no-proxy.ts";
 
 type ProcessEnvironment = Readonly<Record<string, string | undefined>>;
 
@@ -50,6 +51,12 @@ const SECTIONS = {
     certificate: certificateFilesOf(env),
     trustedProxies: parse(env, VARIABLES.api.trustedProxies) ?? [],
   }),
+  /** What `createOutbound` takes. */
+  outbound(env: ProcessEnvironment) {
+    const url = parse(env, VARIABLES.outbound.proxy);
+    const noProxy = parseNoProxy(parse(env, VARIABLES.outbound.noProxy) ?? []);
+    return { allow: parse(env, VARIABLES.outbound.allow) ?? [], proxy: url && { url, noProxy } };
+  },
   metrics: (env: ProcessEnvironment) => ({
     port: parse(env, VARIABLES.metrics.port),
     host: parse(env, VARIABLES.metrics.host),

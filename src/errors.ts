@@ -86,10 +86,18 @@ export const ERRORS = {
   data_key_replaced: { status: 503, retryable: true },
   data_key_exhausted: { status: 500, retryable: false },
 
+  // outbound/: what a call of ours to another server came to.
+  outbound_refused: { status: 400, retryable: false },
+  outbound_unreachable: { status: 502, retryable: true },
+  outbound_timeout: { status: 504, retryable: true },
+  outbound_tls_invalid: { status: 502, retryable: false },
+  outbound_answer_invalid: { status: 502, retryable: true },
+  outbound_answer_too_large: { status: 502, retryable: false },
+  outbound_redirects_exceeded: { status: 502, retryable: false },
+
   // api/: what a request is answered. Codes and statuses are those of Nango's contract.
   missing_auth_header: { status: 401, retryable: false },
   malformed_auth_header: { status: 401, retryable: false },
-  missing_environment_header: { status: 401, retryable: false },
   invalid_secret_key_format: { status: 401, retryable: false },
   unknown_account: { status: 401, retryable: false },
   forbidden: { status: 403, retryable: false },
@@ -110,6 +118,11 @@ export const ERRORS = {
   nothing_to_delete: { status: 400, retryable: false },
   managed_by_resource: { status: 409, retryable: false },
   not_found: { status: 404, retryable: false },
+  base_url_override_disabled: { status: 400, retryable: false },
+  base_url_override_not_allowed: { status: 400, retryable: false },
+  origin_not_accepted: { status: 409, retryable: false },
+  proxy_not_configured: { status: 400, retryable: false },
+  proxy_template_unresolved: { status: 400, retryable: false },
   server_error: { status: 500, retryable: true },
 } as const satisfies Record<string, ErrorKind>;
 
@@ -117,6 +130,8 @@ export type ErrorCode = keyof typeof ERRORS;
 
 interface KeysteadErrorOptions {
   readonly cause?: unknown;
+  /** Where the contract answers the code with another status than elsewhere. */
+  readonly status?: number;
   /** What a caller may want to show or compare; never a secret. */
   readonly details?: Readonly<Record<string, unknown>>;
 }
@@ -125,16 +140,19 @@ interface KeysteadErrorOptions {
 export class KeysteadError extends Error {
   override readonly name = "KeysteadError";
   readonly code: ErrorCode;
+  readonly status: number;
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: ErrorCode, message: string, options: KeysteadErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
+    this.status = options.status ?? ERRORS[code].status;
     this.details = options.details ?? {};
   }
 
-  get status(): number {
-    return ERRORS[this.code].status;
+  /** Whether callers may read the message: it is about them, or about somebody else's server. */
+  get isTold(): boolean {
+    return this.status < 500 || this.code.startsWith("outbound_");
   }
 
   get retryable(): boolean {

@@ -25,7 +25,7 @@ test("docs/errors.md says of each code that callers see under another name which
   }
 });
 
-test.each(codes.filter((code) => ERRORS[code].status >= 500))(
+test.each(codes.filter((code) => ERRORS[code].status >= 500 && !code.startsWith("outbound_")))(
   "bad case 36: nothing of the message of %s reaches the caller",
   (code) => {
     const { status, body } = errorAnswer(
@@ -33,6 +33,15 @@ test.each(codes.filter((code) => ERRORS[code].status >= 500))(
     );
     expect([500, 503]).toContain(status);
     expect(body).not.toContain("db-1");
+  },
+);
+
+test.each(codes.filter((code) => code.startsWith("outbound_")))(
+  "%s is about another server, so the caller is told what became of the call",
+  (code) => {
+    const { status, body } = errorAnswer(new KeysteadError(code, "api.provider.example did not answer."));
+    expect(status).toBe(ERRORS[code].status);
+    expect(JSON.parse(body).error).toEqual({ code, message: "api.provider.example did not answer." });
   },
 );
 

@@ -25,8 +25,8 @@ const MAX_ISSUES = 10;
 const MAX_MESSAGE = 200;
 
 /**
- * The answer for whatever was thrown. A cause below 500 is the caller's and is explained; anything else becomes a fixed
- * sentence, because its message is for the log: it may name hosts and roles.
+ * The answer for whatever was thrown. What is the caller's, or a provider's that was called for them, is explained;
+ * anything else becomes a fixed sentence, because its message is for the log: it may name hosts and roles.
  */
 export function errorAnswer(thrown: unknown): ErrorAnswer {
   const error = fromRouter(thrown) ?? asKeysteadError(thrown);
@@ -34,7 +34,7 @@ export function errorAnswer(thrown: unknown): ErrorAnswer {
     const message = "The database does not answer at the moment. Try again in a second.";
     return { ...answer(503, error.code, { message }), retryAfterSeconds: 1 };
   }
-  if (error.status >= 500) {
+  if (!error.isTold) {
     return answer(500, "server_error", { message: "Something went wrong here; the log of the API says what." });
   }
   const { issues, payload, retryAfterSeconds } = error.details;
