@@ -16,6 +16,7 @@ import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { INTEGRATION } from "../resources/kinds.ts";
 import { makeWay } from "./make-way.ts";
+import { originChanged, originsOf } from "./origins.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
 import { findEnvironment, type StoredParent } from "./parents.ts";
 import { release } from "./release.ts";
@@ -105,7 +106,8 @@ function declare(
   state: IntegrationState | undefined,
 ): Declared {
   const { name } = integration.metadata;
-  const { provider, auth, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+  const { provider, auth, proxy, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } =
+    integration.spec;
   return {
     owner: ownerOf(deps, integration.metadata),
     environmentId,
@@ -116,7 +118,8 @@ function declare(
     known: state,
     handledRestore: integration.spec.restoreFrom,
     declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
-    settings: { auth, scopes: scopes ?? [] },
+    settings: { auth, scopes: scopes ?? [], proxy },
+    acceptedOrigins: originsOf(integration, state?.acceptedOrigins).accepted,
   };
 }
 
@@ -140,5 +143,7 @@ function assembleClient(integration: Integration, take: SecretTaker): NonNullabl
 
 function outcomeOf(deps: ControllerDeps, integration: Integration, state: IntegrationState): Outcome {
   if (deps.rows.learn(integration.metadata.uid, state)) deps.wakeDependents("Integration", keyOf(integration));
+  const { pending } = originsOf(integration, state.acceptedOrigins);
+  if (pending.length > 0) return originChanged(integration, pending);
   return settled("The integration is stored; connections can be made with it.", { integrationId: state.id });
 }

@@ -15,7 +15,6 @@ const STATE: EnvironmentState = {
   nextRotation: undefined,
   replacedKeys: [],
   apiKeys: [],
-  serviceAccounts: [],
   digests: { declaration: "", variables: "" },
   sources: [],
   handledRestore: undefined,

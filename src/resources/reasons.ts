@@ -39,6 +39,7 @@ export const REASONS = {
   InvalidSecretValue: { ready: "False", beside: "Stalled" },
   InvalidSpec: { ready: "False", beside: "Stalled" },
   InvalidToken: { ready: "kept", beside: "Stalled" },
+  OriginChanged: { ready: "False", beside: "Stalled" },
   PermissionDenied: { ready: "False", beside: "Stalled" },
   RestoreAlive: { ready: "False", beside: "Stalled" },
   RestoreConflict: { ready: "False", beside: "Stalled" },

@@ -12,6 +12,7 @@ interface IntegrationStateRow {
   readonly client_digest: string | null;
   readonly rest_digest: string;
   readonly sources: SecretSource[];
+  readonly accepted_origins: readonly string[] | null;
   readonly claimed: boolean;
   readonly handled_restore: string | null;
 }
@@ -23,7 +24,7 @@ export async function describeIntegrations(
 ): Promise<Map<string, IntegrationState>> {
   const rows = await vault.database.query<IntegrationStateRow>(
     `select owner_uid, environment_id, integration_id, unique_key, revision,
-            declaration_digest, client_digest, rest_digest, sources, claimed, handled_restore
+            declaration_digest, client_digest, rest_digest, sources, accepted_origins, claimed, handled_restore
        from keystead.integrations
       where owner_uid = any($1::uuid[]) and deleted_at is null
       order by created_at`,
@@ -40,6 +41,7 @@ function integrationState(row: IntegrationStateRow): IntegrationState {
     revision: row.revision,
     digests: { declaration: row.declaration_digest, client: row.client_digest, rest: row.rest_digest },
     sources: row.sources,
+    acceptedOrigins: row.accepted_origins ?? undefined,
     claimed: row.claimed,
     handledRestore: row.handled_restore ?? undefined,
   };

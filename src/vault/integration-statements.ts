@@ -19,6 +19,7 @@ const COLUMNS = [
   ["provider", "text"],
   ["display_name", "text"],
   ["settings", "jsonb"],
+  ["accepted_origins", "jsonb"],
   ["client_sealed", "bytea"],
   ["declaration_digest", "text"],
   ["client_digest", "text"],
@@ -51,12 +52,12 @@ export async function insertIntegrations(vault: Writer, rows: readonly Integrati
       insert into keystead.integrations (
         environment_id, integration_id, unique_key,
         owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
-        provider, display_name, settings, client_sealed, client_revision,
+        provider, display_name, settings, accepted_origins, client_sealed, client_revision,
         declaration_digest, client_digest, rest_digest, sources, handled_restore
       )
       select environment_id, integration_id, unique_key,
              owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
-             provider, display_name, settings, client_sealed, case when client_sealed is not null then 1 end,
+             provider, display_name, settings, accepted_origins, client_sealed, case when client_sealed is not null then 1 end,
              declaration_digest, client_digest, rest_digest, sources, handled_restore
         from input i join live using (environment_id, owner_cluster, owner_namespace)
        where coalesce(i.environment_uid = live.environment_uid, true)
@@ -80,6 +81,7 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
          set provider = i.provider,
              display_name = i.display_name,
              settings = i.settings,
+             accepted_origins = i.accepted_origins,
              client_sealed = case when i.replaces_client then i.client_sealed else n.client_sealed end,
              client_revision = case
                when not i.replaces_client then n.client_revision

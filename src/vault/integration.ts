@@ -24,8 +24,10 @@ export interface DesiredIntegration {
   readonly client?: JsonObject | "unchanged" | undefined;
   /** What the resource says about the client, without secret values. */
   readonly declaration: unknown;
-  /** Everything about it that is no secret (`auth`, `scopes`), stored as it is. */
+  /** Everything about it that is no secret (`auth`, `scopes`, `proxy`), stored as it is. */
   readonly settings: JsonObject;
+  /** Where its credentials may be sent: scheme, host and port. Absent: no origin was ever declared. */
+  readonly acceptedOrigins?: readonly string[] | undefined;
   readonly sources: readonly SecretSource[];
   /** As for a connection. */
   readonly handledRestore?: string | undefined;
@@ -48,6 +50,8 @@ export interface IntegrationState {
   readonly revision: number;
   readonly digests: IntegrationDigests & { readonly client: string | null };
   readonly sources: readonly SecretSource[];
+  /** As in {@link DesiredIntegration}. */
+  readonly acceptedOrigins: readonly string[] | undefined;
   /** Whether the row is the resource's; a restored one is served before it is. */
   readonly claimed: boolean;
   /** `spec.restoreFrom` of the resource, if it was done. */
@@ -63,7 +67,10 @@ export interface StoredIntegration extends IntegrationState {
 export async function integrationDigestsOf(
   vault: { readonly environmentKeys: EnvironmentKeys },
   environmentId: string,
-  desired: Pick<DesiredIntegration, "client" | "declaration" | "provider" | "displayName" | "settings">,
+  desired: Pick<
+    DesiredIntegration,
+    "client" | "declaration" | "provider" | "displayName" | "settings" | "acceptedOrigins"
+  >,
 ): Promise<IntegrationDigests> {
   const { digestKey } = await vault.environmentKeys.of(environmentId);
   return {
@@ -73,6 +80,7 @@ export async function integrationDigestsOf(
       provider: desired.provider,
       displayName: desired.displayName,
       settings: desired.settings,
+      acceptedOrigins: desired.acceptedOrigins,
     }),
   };
 }

@@ -24,11 +24,6 @@ export const LARGEST: Readonly<Record<KindName, unknown>> = {
   Environment: {
     secretName: name,
     retention: "3659d23h59m59.999s",
-    serviceAccounts: list(32, (index) => ({
-      name: `n${index}`.padEnd(253, "n"),
-      scopes: ["connections:list"],
-      connectionSelector: map(64, 64, "\u00fc".repeat(255)),
-    })),
     requestsPerMinute: 1_000_000,
     allowedCIDRs: list(64, (index) => `2001:db8:1111:2222:3333:4444:5555:${1_000 + index}/128`),
     variables: list(128, (index) => ({ name: `V${index}`.padEnd(256, "V"), value: "\u00fc".repeat(4_096) })),
@@ -53,6 +48,13 @@ export const LARGEST: Readonly<Record<KindName, unknown>> = {
     scopes: list(128, (index) => `s${index}`.padEnd(512, "\u00fc")),
     appId: "a".repeat(128),
     privateKeyRef: ref,
+    proxy: {
+      baseUrl: `https://github.example/${"a".repeat(1_000)}`,
+      headers: map(16, 64, "x".repeat(1_024)),
+      query: map(16, 64, "x".repeat(1_024)),
+      basicAuth: { username: "x".repeat(1_024), password: "x".repeat(1_024) },
+      allowedBaseUrls: list(16, (index) => `https://${`h${index}`.padEnd(300, "h")}.example`),
+    },
     allowedConnections: {
       matchLabels: Object.fromEntries(list(32, (index) => [labelKey(index), label])),
       matchExpressions: list(32, (index) => ({ key: labelKey(index), operator: "In", values: list(32, () => label) })),

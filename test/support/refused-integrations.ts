@@ -19,6 +19,25 @@ const URLS: readonly (readonly [url: string, why: string])[] = [
   ["", "empty"],
 ];
 
+const of = (name: string): string => `\${${name}}`;
+const BASE_URLS: readonly (readonly [baseUrl: string, why: string])[] = [
+  [`https://${of("config.host")}`, "a host that the config chooses as a whole"],
+  [`https://${of("config.host")}/v1`, "the same with a path"],
+  [`https://${of("config.host")}.example`, "a domain that the config chooses"],
+  [`https://${of("config.host")}github.example`, "a domain that only ends like the right one"],
+  [`https://github.${of("config.tld")}`, "an end that the config chooses"],
+  [`https://${of("config.a")}.0.1`, "what could become an address"],
+  [`https://${of("credentials.host")}.github.example`, "a credential in a host, which DNS would be told"],
+  [`https://github.example:${of("config.port")}`, "a port that the config chooses"],
+  [`https://${of("config")}.github.example`, "a placeholder without a name"],
+  [`https://${of("env.HOME")}.github.example`, "a placeholder of something else"],
+  ["https://user:password@github.example", "a password in a URL"],
+  ["https://github.example?x=1", "a query, which is declared apart"],
+  ["https://github.example/#x", "a fragment"],
+  ["https://github.example/$x", "half a placeholder"],
+  ["ftp://github.example", "another protocol"],
+];
+const proxied = (change: Spec): Spec => ({ proxy: { baseUrl: "https://api.github.example", ...change } });
 const selector = (change: Spec): Spec => ({ allowedConnections: change });
 /** Integrations that nobody should be able to store. */
 export const REFUSED_INTEGRATIONS: readonly Refused[] = [
@@ -103,6 +122,72 @@ export const REFUSED_INTEGRATIONS: readonly Refused[] = [
     field: "spec.provider",
     says: "must be letters, digits",
   },
+  ...BASE_URLS.map(([baseUrl, why]) => ({
+    kind: "Integration" as const,
+    why: `base URL ${JSON.stringify(baseUrl)}: ${why}`,
+    change: { proxy: { baseUrl } },
+    field: "spec.proxy.baseUrl",
+    says: "must be a URL such as",
+  })),
+  {
+    kind: "Integration",
+    why: "a base URL that climbs out of its own path",
+    change: proxied({ baseUrl: "https://api.github.example/v1/../admin" }),
+    field: "spec.proxy.baseUrl",
+    says: "must not have a path with . or ..",
+    bad: 39,
+  },
+  {
+    kind: "Integration",
+    why: "a proxy without a base URL",
+    change: { proxy: {} },
+    field: "spec.proxy.baseUrl",
+    says: "equired",
+  },
+  {
+    kind: "Integration",
+    why: "a header that says where the call goes",
+    change: proxied({ headers: { Host: "evil.example" } }),
+    field: "spec.proxy.headers",
+    says: "that Keystead sets itself",
+  },
+  {
+    kind: "Integration",
+    why: "a header with a line break",
+    change: proxied({ headers: { "x-a": "1\r\nx-b: 2" } }),
+    field: "spec.proxy.headers",
+    says: "must be printable ASCII",
+  },
+  {
+    kind: "Integration",
+    why: "a header whose name is none",
+    change: proxied({ headers: { "x a": "1" } }),
+    field: "spec.proxy.headers",
+    says: "header's name",
+  },
+  {
+    kind: "Integration",
+    why: "a misspelt placeholder, which would be sent as it stands",
+    change: proxied({ query: { key: of("credential.apiKey") } }),
+    field: "spec.proxy.query",
+    says: "must be printable ASCII",
+  },
+  {
+    kind: "Integration",
+    why: "two authorizations",
+    change: proxied({ headers: { Authorization: "x" }, basicAuth: { username: "x" } }),
+    field: "spec.proxy",
+    says: "must not have both basicAuth and a header authorization",
+  },
+  ...["https://uploads.github.example/v1", "uploads.github.example", `https://${of("config.x")}.github.example`].map(
+    (url) => ({
+      kind: "Integration" as const,
+      why: `${url} as another base URL, of which only the origin would count`,
+      change: proxied({ allowedBaseUrls: [url] }),
+      field: "spec.proxy.allowedBaseUrls[0]",
+      says: "must be scheme and host",
+    }),
+  ),
   {
     kind: "Integration",
     why: "a selector that asks for one of no values",

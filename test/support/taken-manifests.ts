@@ -1,6 +1,9 @@
 import type { ConnectionCredentials } from "../../src/resources/connection.ts";
 import { REF, type Spec, type Taken } from "./manifest-case.ts";
 
+const PLACEHOLDER = "${config.account}";
+const CREDENTIAL = "${credentials.raw.access_token}";
+
 const variables = (list: readonly unknown[]): Spec => ({ variables: list });
 const auth = (change: Spec): Spec => ({ auth: { mode: "OAUTH2", ...change } });
 
@@ -96,9 +99,25 @@ export const TAKEN: readonly Taken[] = [
           { key: "legacy", operator: "DoesNotExist" },
         ],
       },
+      proxy: {
+        baseUrl: `https://eu-${PLACEHOLDER}.github.example:8443/api/${PLACEHOLDER}/v3`,
+        headers: { Authorization: `token ${CREDENTIAL}`, "x-api_version": "2026-11-24" },
+        query: { "filter[account]": PLACEHOLDER },
+        allowedBaseUrls: ["https://uploads.github.example", "http://[::1]:8080"],
+      },
       suspend: false,
     },
   },
+  ...[
+    { baseUrl: "https://api.github.example" },
+    { baseUrl: "http://api.shop.svc:8080/", basicAuth: { username: CREDENTIAL } },
+    {
+      baseUrl: `https://${PLACEHOLDER}.github.example`,
+      basicAuth: { username: "x", password: CREDENTIAL },
+      headers: {},
+    },
+    { baseUrl: `https://api.github.example/bot${CREDENTIAL}`, query: { key: "" } },
+  ].map((proxy): Taken => ({ kind: "Integration", why: `proxy ${JSON.stringify(proxy)}`, change: { proxy } })),
   ...Object.entries(EVERY_CREDENTIAL).map(([why, value]): Taken => ({
     kind: "Connection",
     why: `credentials.${why}`,
