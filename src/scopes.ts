@@ -15,6 +15,7 @@ export const SCOPES = [
   "integrations:create",
   "integrations:update",
   "integrations:delete",
+  "proxy",
   "variables:read",
   "audit_events:read",
 ] as const;

@@ -25,6 +25,8 @@ export type Role = "controller" | "api";
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 10_000;
 
+const SECTIONS_OF = { controller: ["controller"], api: ["api", "outbound"] } as const;
+
 const COMMON_SECTIONS = ["log", "installation", "encryption", "database", "metrics"] as const;
 
 /** What a part gets from the process that it runs in. */
@@ -61,7 +63,7 @@ export interface Part extends AsyncDisposable {
  */
 export async function serve(roles: readonly Role[], signal: AbortSignal): Promise<void> {
   // The sections of the parts are read by them; here only so that everything wrong is said at once.
-  const config = loadConfig(process.env, [...COMMON_SECTIONS, ...roles]);
+  const config = loadConfig(process.env, [...COMMON_SECTIONS, ...roles.flatMap((role) => SECTIONS_OF[role])]);
   const log = await createLog(config.log, { process: roles.length === 1 ? (roles[0] ?? "run") : "run" });
   const unknown = unknownVariables(process.env);
   if (unknown.length > 0) log.warn({ variables: unknown }, "these variables are not known and are ignored");

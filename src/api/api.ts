@@ -1,4 +1,4 @@
-import fastify, { type FastifyInstance, type FastifyReply } from "fastify";
+import fastify, { type FastifyInstance, type FastifyReply, type FastifyRequest } from "fastify";
 import type { Socket } from "node:net";
 import { KeysteadError, type ErrorCode } from "../errors.ts";
 import { listen, type ListenOptions } from "../telemetry/listen.ts";
@@ -12,10 +12,10 @@ import { takeJsonBodies } from "./json-body.ts";
 import * as limits from "./limits.ts";
 import { servePublicPages } from "./public-pages.ts";
 import { serveProbes } from "./probes.ts";
+import { PROXY_ROUTE, serveProxy } from "./proxy.ts";
 import { requestIdOf, traceParentOf } from "./request-id.ts";
 import { refuse, type ApiDeps, type RouteDeps, serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
-import { createServiceAccountTokens } from "./service-account-tokens.ts";
 import { type ApiServer, closeAfter, createServer } from "./server.ts";
 
 /** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
@@ -56,8 +56,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
     reply.header("x-request-id", request.id);
     const trace = traceParentOf(request.headers);
     if (trace !== undefined) reply.header("traceparent", trace);
-    const length = request.headers["content-length"];
-    if (length !== undefined && Number(length) > limits.BODY_BYTES) {
+    if (isTooLarge(request)) {
       // Node would read on to the end of the body to keep the connection.
       closeAfter(reply);
       next(new KeysteadError("body_too_large", "The body of the request is larger than 1 MiB."));
@@ -74,15 +73,21 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   const gate = createGate({
     limits: deps.limits,
     failures: createAuthenticationFailures(deps),
-    tokens: createServiceAccountTokens(deps.vault.database),
     addressOf: ({ socket, headers }) => clientAddress(socket.remoteAddress, headers["x-forwarded-for"]),
   });
-  const routeDeps: RouteDeps = { ...deps, ending: () => ending, answerWithinMs: timeouts.answer, gate };
+  const routeDeps: RouteDeps = {
+    ...deps,
+    ending: () => ending,
+    answerWithinMs: timeouts.answer,
+    gate,
+    proxyLimits: limits.proxyLimits(timeouts),
+  };
   answerPreflights(app);
   takeJsonBodies(app);
   serveProbes(app, deps.readyz);
   servePublicPages(app);
   for (const route of ROUTES) serveRoute(app, routeDeps, route);
+  serveProxy(app, routeDeps);
 
   return {
     app,
@@ -102,6 +107,11 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
       deps.cutOff?.removeEventListener("abort", cut);
     },
   };
+}
+
+/** What the proxy passes on may have any length. */
+function isTooLarge({ headers, routeOptions }: FastifyRequest): boolean {
+  return routeOptions.url !== PROXY_ROUTE && Number(headers["content-length"] ?? 0) > limits.BODY_BYTES;
 }
 
 function noSuchRoute(): KeysteadError {

@@ -21,7 +21,7 @@ export function answerPreflights(app: FastifyInstance): void {
       .headers({
         "access-control-allow-methods": "GET, HEAD, PUT, PATCH, POST, DELETE",
         "access-control-allow-headers":
-          "Authorization, Content-Type, Accept, Provider-Config-Key, Connection-Id, Keystead-Environment, X-Request-Id, Traceparent",
+          "Authorization, Content-Type, Accept, Provider-Config-Key, Connection-Id, Base-Url-Override, Retries, Retry-On, Decompress, Keystead-Environment, X-Request-Id, Traceparent",
         "access-control-max-age": PREFLIGHT_SECONDS,
       })
       .code(204)

@@ -1,4 +1,5 @@
 import { READ_LIMIT_MS } from "../db/connection-settings.ts";
+import type { OutboundLimits } from "../outbound/outbound.ts";
 
 // What one request or connection may take of the process. The numbers stand in docs/api.md as well.
 
@@ -29,6 +30,12 @@ export interface Timeouts {
   readonly answer: number;
   /** For a kept connection to be idle. */
   readonly keepAlive: number;
+  /** For a provider to be connected to, TLS included. */
+  readonly providerConnect: number;
+  /** From the end of a request to a provider to the head of its answer. */
+  readonly providerFirstByte: number;
+  /** For a call of a provider to stand still in both directions. */
+  readonly providerIdle: number;
 }
 
 /** What a running API has; docs/api.md says what callers see beyond them. */
@@ -40,4 +47,21 @@ export const TIMEOUTS: Timeouts = {
   answer: READ_LIMIT_MS,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
   keepAlive: 75_000,
+  providerConnect: 10_000,
+  /** The slowest APIs build a report while they are waited for. */
+  providerFirstByte: 60_000,
+  providerIdle: 60_000,
 };
+
+/** Bytes of the headers of a provider's answer: the cookies of some exceed what Node takes by default. */
+const PROVIDER_HEADER_BYTES = 64 * 1024;
+
+/** The limits of a proxied call. Its body has none: it is passed on as it comes. */
+export function proxyLimits(timeouts: Timeouts): OutboundLimits {
+  return {
+    connectMs: timeouts.providerConnect,
+    firstByteMs: timeouts.providerFirstByte,
+    idleMs: timeouts.providerIdle,
+    headerBytes: PROVIDER_HEADER_BYTES,
+  };
+}

@@ -3,6 +3,7 @@ import { Readable } from "node:stream";
 import type { z } from "zod";
 import type { Cidr } from "../cidr.ts";
 import { asKeysteadError, KeysteadError } from "../errors.ts";
+import type { Outbound, OutboundLimits } from "../outbound/outbound.ts";
 import type { Scope } from "../scopes.ts";
 import type { ApiMetrics } from "../telemetry/api-metrics.ts";
 import type { Log } from "../telemetry/log.ts";
@@ -21,6 +22,8 @@ export interface ApiDeps {
   readonly vault: Vault;
   readonly metrics: ApiMetrics;
   readonly log: Log;
+  /** The way out, for the proxy. */
+  readonly outbound: Outbound;
   /** Answers `/readyz`. */
   readonly readyz: () => Verdict;
   /** Proxies whose `X-Forwarded-For` is believed. */
@@ -39,6 +42,8 @@ export interface RouteDeps extends ApiDeps {
   /** From the request to its answer, whatever it waits for. */
   readonly answerWithinMs: number;
   readonly gate: Gate;
+  /** Of a call to a provider. */
+  readonly proxyLimits: OutboundLimits;
 }
 
 /** Who asks, and what the route asks for. */
@@ -167,7 +172,7 @@ async function* logged(deps: ApiDeps, reply: FastifyReply, pieces: AsyncIterable
 }
 
 /** What `work` gives. Rejects with `database_timeout` when it takes longer: all that a request ever waits for is the database. */
-async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
   let limit: NodeJS.Timeout | undefined;
   const over = new Promise<never>((_resolve, reject) => {
     limit = setTimeout(() => {
@@ -200,6 +205,8 @@ function logFailure(log: Log, error: KeysteadError, reply: FastifyReply): void {
   const route = reply.request.routeOptions.url ?? "unknown";
   const requestId = reply.request.id;
   // An outage of the database would write a line for each request; the watch on the database says it once.
-  if (error.status === 503) log.debug({ error, route, requestId }, "a request could not be answered");
-  else log.error({ error, route, requestId }, "a request failed");
+  // So would one of a provider, which callers are told of.
+  if (error.status === 503 || error.isTold) {
+    log.debug({ error, route, requestId }, "a request could not be answered");
+  } else log.error({ error, route, requestId }, "a request failed");
 }

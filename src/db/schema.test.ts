@@ -15,7 +15,6 @@ const GLOBAL_TABLES = [
   "reigns",
   "schema_migrations",
   "stopped_sweeps",
-  "token_issuers",
 ];
 
 /** Serve questions that know a resource and no environment, or look for environments themselves. */

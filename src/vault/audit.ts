@@ -21,9 +21,6 @@ export type AuditAction =
   | "secret-key.rotated"
   | "secret-key.grace-began"
   | "secret-key.ended"
-  | "service-account.allowed"
-  | "service-account.updated"
-  | "service-account.removed"
   | "integration.created"
   | "integration.updated"
   | "integration.deleted"
@@ -39,7 +36,8 @@ export type AuditAction =
   | "connection.restored"
   | "connection.claimed"
   | "connection.read"
-  | "connection.credentials-read";
+  | "connection.credentials-read"
+  | "connection.proxied";
 
 /** One row of `keystead.audit_events`. Ids and names of fields only: no value, nothing of an end user. */
 export interface AuditEvent {

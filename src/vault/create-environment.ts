@@ -46,7 +46,6 @@ export async function createEnvironment(
     nextRotation: issued.nextRotation,
     replacedKeys: [],
     apiKeys: [],
-    serviceAccounts: [],
     changed: true,
   };
 }

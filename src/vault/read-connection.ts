@@ -54,7 +54,11 @@ export async function readConnection(vault: Vault, options: ReadConnectionOption
   return { kind: "found", connection: await openConnection(vault, row) };
 }
 
-async function openConnection(vault: Vault, row: FoundConnectionRow & ReadPermissions): Promise<ConnectionRecord> {
+/** The connection of a row, with all that is sealed in it. Rejects as {@link readConnection}. */
+export async function openConnection(
+  vault: Vault,
+  row: FoundConnectionRow & ReadPermissions,
+): Promise<ConnectionRecord> {
   const place = { environmentId: row.environment_id, rowId: row.connection_row_id };
   const config = await vault.environmentKeys.open(Buffer.from(row.config_sealed, "base64"), {
     ...place,

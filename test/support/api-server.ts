@@ -10,6 +10,9 @@ import type { JsonObject } from "../../src/crypto/canonical-json.ts";
 import { createKeyEncryptionKeys } from "../../src/crypto/kek.ts";
 import { Secret } from "../../src/crypto/secret.ts";
 import { openDatabase } from "../../src/db/database.ts";
+import type { DiallerOptions } from "../../src/outbound/dialler.ts";
+import { createOutbound } from "../../src/outbound/outbound.ts";
+import { originOf, type ProxySpec } from "../../src/resources/proxy.ts";
 import { createApiMetrics } from "../../src/telemetry/api-metrics.ts";
 import { createLog, type Log } from "../../src/telemetry/log.ts";
 import type { MetricsRegistry } from "../../src/telemetry/prometheus.ts";
@@ -83,6 +86,9 @@ interface IntegrationOptions {
   readonly mode?: string;
   readonly provider?: string;
   readonly client?: JsonObject;
+  readonly proxy?: ProxySpec;
+  /** Default: all that `proxy` declares. */
+  readonly acceptedOrigins?: readonly string[];
 }
 
 type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config" | "metadata" | "tags" | "endUser">>;
@@ -91,9 +97,15 @@ type ConnectionOptions = Partial<Pick<DesiredConnection, "credentials" | "config
 const TEST: Actor = { kind: "system", name: "test" };
 
 /** What a test may want otherwise than it is. */
-type TestApiOptions = Pick<Partial<ApiDeps>, "cutOff" | "trustedProxies" | "certificate">;
+interface TestApiOptions extends Pick<Partial<ApiDeps>, "cutOff" | "trustedProxies" | "certificate"> {
+  /** What the proxy may call. Default: what everybody may. */
+  readonly wayOut?: DiallerOptions;
+}
 
-export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: TestApiOptions = {}): Promise<TestApi> {
+export async function startTestApi(
+  timeouts: Partial<Timeouts> = {},
+  { wayOut = { allow: [] }, ...options }: TestApiOptions = {},
+): Promise<TestApi> {
   const stack = new AsyncDisposableStack();
   const database = stack.use(await createDatabase());
   let logged = "";
@@ -114,12 +126,14 @@ export async function startTestApi(timeouts: Partial<Timeouts> = {}, options: Te
   const limits = createRequestLimits(vault);
   const readiness = createDatabaseReadiness();
   readiness.proven();
+  const outbound = stack.use(createOutbound(wayOut));
   const api = stack.use(
     createApi(
       {
         vault,
         metrics: createApiMetrics(registry),
         log,
+        outbound,
         readyz: () => readiness.verdict(),
         trustedProxies: [],
         limits,
@@ -166,7 +180,7 @@ export async function createEnvironment(
     key,
     nango: new Nango({ host: api.url, apiKey: key }),
     client: (other) => new Nango({ host: api.url, apiKey: other }),
-    integration: (name, { mode = "API_KEY", provider = name, client } = {}) =>
+    integration: (name, { mode = "API_KEY", provider = name, client, proxy, acceptedOrigins } = {}) =>
       storeIntegration(api.vault, {
         owner: newOwner(name),
         environmentId: environment.id,
@@ -174,7 +188,8 @@ export async function createEnvironment(
         provider,
         client,
         declaration: { client: client !== undefined },
-        settings: { auth: { mode } },
+        settings: { auth: { mode }, proxy },
+        acceptedOrigins: acceptedOrigins ?? originsOf(proxy),
         sources: [],
       }),
     async connection(integration, connectionId, options = {}) {
@@ -226,4 +241,9 @@ export function ask(api: TestApi, path: string, key?: string, init: RequestInit 
   const headers = new Headers(init.headers);
   if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
   return fetch(api.url + path, { ...init, headers });
+}
+
+function originsOf(proxy: ProxySpec | undefined): string[] | undefined {
+  if (!proxy) return undefined;
+  return [proxy.baseUrl, ...(proxy.allowedBaseUrls ?? [])].flatMap((url) => originOf(url) ?? []);
 }

@@ -6,8 +6,7 @@ export interface AuditedCall {
   readonly verb: string;
   readonly requestURI: string;
   readonly user: { readonly username: string };
-  /** Absent where the path is no object's. */
-  readonly objectRef?: {
+  readonly objectRef: {
     readonly apiGroup?: string;
     readonly resource: string;
     readonly subresource?: string;
@@ -33,6 +32,6 @@ export function controllerCalls(namespace: string): AuditedCall[] {
 /** Calls that change something, without the heartbeat of the leader. */
 export function writesAmong(calls: readonly AuditedCall[]): string[] {
   return calls
-    .filter(({ verb, objectRef }) => !["get", "list", "watch"].includes(verb) && objectRef?.resource !== "leases")
+    .filter(({ verb, objectRef }) => !["get", "list", "watch"].includes(verb) && objectRef.resource !== "leases")
     .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
 }
