@@ -98,6 +98,7 @@ export const ERRORS = {
   // api/: what a request is answered. Codes and statuses are those of Nango's contract.
   missing_auth_header: { status: 401, retryable: false },
   malformed_auth_header: { status: 401, retryable: false },
+  missing_environment_header: { status: 401, retryable: false },
   invalid_secret_key_format: { status: 401, retryable: false },
   unknown_account: { status: 401, retryable: false },
   forbidden: { status: 403, retryable: false },

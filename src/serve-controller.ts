@@ -26,7 +26,13 @@ import { startWorker } from "./workers/worker.ts";
 const CLUSTER_NAMESPACE = "kube-system";
 
 /** Kinds as the watch metrics name them. */
-const WATCHED = ["environments.keystead.dev", "integrations.keystead.dev", "connections.keystead.dev", "secrets"];
+const WATCHED = [
+  "environments.keystead.dev",
+  "integrations.keystead.dev",
+  "connections.keystead.dev",
+  "secrets",
+  "serviceaccounts",
+];
 
 /** How often the leader looks for what no event tells of: a small query each time, and one more while a sweep is stopped. */
 const LOOK_INTERVAL_MS = 10_000;

@@ -11,12 +11,16 @@ import { connection, environment, integration, secret } from "./support/resource
 
 // The rights that the chart gives the controller, against what the API server's audit log says that it asked for.
 
+/** One that is there: the controller's own. */
+const serviceAccounts = [{ name: "keystead-controller", scopes: ["connections:list"] }];
+
 const HOLD = "example.com/hold";
 const parents = { environment: "production", integration: "stripe" };
 
 interface Rule {
-  readonly apiGroups: readonly string[];
-  readonly resources: readonly string[];
+  readonly apiGroups?: readonly string[];
+  readonly resources?: readonly string[];
+  readonly nonResourceURLs?: readonly string[];
   readonly verbs: readonly string[];
 }
 
@@ -24,17 +28,20 @@ interface Rule {
 function rightsIn(file: string): string[] {
   const text = readFileSync(new URL(`../charts/keystead/files/${file}`, import.meta.url), "utf8");
   const { rules }: { rules: readonly Rule[] } = parse(text);
-  return rules.flatMap(({ apiGroups, resources, verbs }) =>
-    apiGroups.flatMap((group) => resources.flatMap((resource) => verbs.map((verb) => `${verb} ${group}/${resource}`))),
-  );
+  return rules.flatMap(({ apiGroups = [], resources = [], nonResourceURLs = [], verbs }) => {
+    const objects = apiGroups.flatMap((group) => resources.map((resource) => `${group}/${resource}`));
+    return objects.concat(nonResourceURLs).flatMap((path) => verbs.map((verb) => `${verb} ${path}`));
+  });
 }
 
 /** The rights that were used, in the same form. */
 function rightsUsed(installation: Installation): Set<string> {
   return new Set(
-    controllerCalls(installation.namespace).map(({ verb, objectRef: { apiGroup = "", resource, subresource } }) =>
-      [`${verb} ${apiGroup}/${resource}`, subresource].filter((part) => part !== undefined).join("/"),
-    ),
+    controllerCalls(installation.namespace).map(({ verb, requestURI, objectRef }) => {
+      if (!objectRef) return `${verb} ${requestURI}`;
+      const { apiGroup = "", resource, subresource } = objectRef;
+      return [`${verb} ${apiGroup}/${resource}`, subresource].filter((part) => part !== undefined).join("/");
+    }),
   );
 }
 
@@ -80,7 +87,7 @@ test("in a whole life of resources the controller is forbidden nothing, and need
   const controller = installation.start("controller");
   const held = { finalizers: [HOLD] };
   const manifests = [
-    { ...environment("production"), metadata: { name: "production", ...held } },
+    { ...environment("production", { serviceAccounts }), metadata: { name: "production", ...held } },
     { ...integration("stripe", "production"), metadata: { name: "stripe", ...held } },
     connection("acme", parents, {}, held),
   ];
@@ -91,7 +98,7 @@ test("in a whole life of resources the controller is forbidden nothing, and need
   await objects.patch("secret/production-keystead", { stringData: { KEYSTEAD_HOST: "wrong" } });
   await eventually(async () => {
     const calls = controllerCalls(installation.namespace);
-    expect(calls.some(({ verb, objectRef }) => verb === "patch" && objectRef.resource === "secrets")).toBe(true);
+    expect(calls.some(({ verb, objectRef }) => verb === "patch" && objectRef?.resource === "secrets")).toBe(true);
   });
   await deleteUnderItsHands(installation);
   expect(await controller.end()).toBe(0);

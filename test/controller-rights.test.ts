@@ -37,6 +37,8 @@ test.each([
   { verb: "create", resource: "connections.keystead.dev", allowed: false },
   { verb: "deletecollection", resource: "secrets", allowed: false },
   { verb: "delete", resource: "leases.coordination.k8s.io", allowed: false },
+  { verb: "list", resource: "serviceaccounts", allowed: true },
+  { verb: "get", resource: "serviceaccounts", allowed: false },
   { verb: "get", resource: "pods", allowed: false },
   { verb: "create", resource: "serviceaccounts/token", allowed: false },
   { verb: "impersonate", resource: "users", allowed: false },

@@ -25,9 +25,9 @@ async function bindTo(name: string): Promise<void> {
 
 test("a right that is missing is Stalled with the call that was refused, and granting it heals with the next edit", async () => {
   const chart = readFileSync(new URL("../charts/keystead/files/controller-clusterrole.yaml", import.meta.url), "utf8");
-  const { rules }: { rules: { resources: string[]; verbs: string[] }[] } = parse(chart);
+  const { rules }: { rules: { resources?: string[]; verbs: string[] }[] } = parse(chart);
   const narrow = rules.map((rule) =>
-    rule.resources.includes("secrets") ? Object.assign(rule, { verbs: ["get", "list", "watch"] }) : rule,
+    rule.resources?.includes("secrets") ? Object.assign(rule, { verbs: ["get", "list", "watch"] }) : rule,
   );
   const body = { metadata: { name: `${namespace}-narrow` }, rules: narrow };
   await client.request({ method: "POST", path: `${RBAC}/clusterroles`, body });

@@ -28,7 +28,7 @@ function connectionWith(name: string, secretName = name): Manifest {
 
 /** How often the controller has read a Secret. */
 function readsOf(name: string): number {
-  return controllerCalls(namespace).filter(({ verb, objectRef }) => verb === "get" && objectRef.name === name).length;
+  return controllerCalls(namespace).filter(({ verb, objectRef }) => verb === "get" && objectRef?.name === name).length;
 }
 
 test("a missing Secret and then a missing key are named, and each is taken the moment it appears", async () => {

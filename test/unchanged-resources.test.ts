@@ -105,8 +105,8 @@ test("a Secret that was written again with the same value is remembered and not 
 
   const reads = controllerCalls(namespace)
     .slice(callsBefore)
-    .filter(({ verb, objectRef }) => verb === "get" && objectRef.resource === "secrets")
-    .map(({ objectRef }) => objectRef.name);
+    .filter(({ verb, objectRef }) => verb === "get" && objectRef?.resource === "secrets")
+    .map(({ objectRef }) => objectRef?.name);
   // The Secret that is written, and the one whose value is refused.
   expect(new Set(reads)).toEqual(new Set(["production-keystead", "broken"]));
   expect(reads).toHaveLength(2);

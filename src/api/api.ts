@@ -16,6 +16,7 @@ import { PROXY_ROUTE, serveProxy } from "./proxy.ts";
 import { requestIdOf, traceParentOf } from "./request-id.ts";
 import { refuse, type ApiDeps, type RouteDeps, serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
+import { createServiceAccountTokens } from "./service-account-tokens.ts";
 import { type ApiServer, closeAfter, createServer } from "./server.ts";
 
 /** The HTTP API of one process. Disposing it stops accepting, lets requests in flight finish, and cuts off the rest at `cutOff`. */
@@ -73,6 +74,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
   const gate = createGate({
     limits: deps.limits,
     failures: createAuthenticationFailures(deps),
+    tokens: createServiceAccountTokens(deps.vault.database),
     addressOf: ({ socket, headers }) => clientAddress(socket.remoteAddress, headers["x-forwarded-for"]),
   });
   const routeDeps: RouteDeps = {

@@ -5,8 +5,9 @@ import { unknownKey } from "../vault/admit-key.ts";
 import { keyDigestOf } from "./authentication.ts";
 import { admit, type Quota } from "./environment-limit.ts";
 import type { RequestLimits } from "./request-limits.ts";
+import { refusedServiceAccount, serviceAccountTokenIn, type ServiceAccountTokens } from "./service-account-tokens.ts";
 
-/** Who asks: the digest of the secret key, which the route's one statement looks up, and where from. */
+/** Who asks: the digest of the secret key, or of the ServiceAccount in place of one, which the route's one statement looks up, and where from. */
 export interface Caller {
   readonly keyDigest: Buffer;
   readonly address: string;
@@ -28,19 +29,24 @@ export interface Gate {
 interface GateOptions {
   readonly limits: RequestLimits;
   readonly failures: AuthenticationFailures;
+  readonly tokens: ServiceAccountTokens;
   /** Where a request came from, past the proxies that are trusted. */
   readonly addressOf: (request: FastifyRequest) => string;
 }
 
 /** Keeps nothing itself. */
-export function createGate({ limits, failures, addressOf }: GateOptions): Gate {
+export function createGate({ limits, failures, tokens, addressOf }: GateOptions): Gate {
   return {
     async admit(request, reply) {
-      const keyDigest = keyDigestOf(request.headers.authorization);
+      const token = serviceAccountTokenIn(request.headers.authorization);
+      const keyDigest =
+        token === undefined
+          ? keyDigestOf(request.headers.authorization)
+          : await tokens.digestOf(token, environmentNamed(request));
       const address = addressOf(request);
       const found = limits.of(keyDigest);
       const limit = found instanceof Promise ? await found : found;
-      if (!limit) throw unknownKey();
+      if (!limit) throw token === undefined ? unknownKey() : refusedServiceAccount();
       const admission = admit(limit, address, performance.now());
       if (admission.kind === "elsewhere") throw notFrom(address);
       if (admission.quota) reply.headers(quotaHeaders(admission.quota));
@@ -54,6 +60,11 @@ export function createGate({ limits, failures, addressOf }: GateOptions): Gate {
         requestId: request.id,
       }),
   };
+}
+
+function environmentNamed({ headers }: FastifyRequest): string | undefined {
+  const name = headers["keystead-environment"];
+  return typeof name === "string" ? name : undefined;
 }
 
 function keyDigestIn(authorization: string | undefined): Buffer | undefined {

@@ -8,9 +8,11 @@ import type { ControllerDeps, WrittenSecret } from "./deps.ts";
 import { environmentReconciler } from "./environment.ts";
 import { type Followed, followKind, type FollowOptions } from "./follow.ts";
 import { integrationReconciler } from "./integration.ts";
+import { createIssuerKeys } from "./issuer-keys.ts";
 import { createReferenceIndex } from "./references.ts";
 import { createRows } from "./rows.ts";
 import { createSecretWatch } from "./secret-watch.ts";
+import { createServiceAccountWatch } from "./service-account-watch.ts";
 import { createSweep, type SweepMetrics, type SweptKind } from "./sweep.ts";
 import { createSupersededWatch } from "./superseded.ts";
 import { type KeysteadResource, splitTarget, targetKey } from "./targets.ts";
@@ -55,6 +57,8 @@ export function startController(options: ControllerOptions): Controller {
   const rows = createRows(vault);
   const writtenSecrets = new Map<string, Map<string, WrittenSecret>>();
   const secretWatch = createSecretWatch({ ...options, references, wake });
+  const serviceAccounts = createServiceAccountWatch({ ...options, wake });
+  const issuerKeys = createIssuerKeys(options);
   const begun = new Set<string>();
   const released = new Set<string>();
   const sweep = createSweep({ ...options, metrics: options.sweepMetrics, kind: (kind) => swept[kind] });
@@ -99,6 +103,8 @@ export function startController(options: ControllerOptions): Controller {
     writtenSecrets,
     released,
     sweep,
+    serviceAccounts,
+    issuerKeys,
     environments: { get: (key) => environments.objects.get(key) },
     integrations: { get: (key) => integrations.objects.get(key) },
     connections: { get: (key) => connections.objects.get(key) },
@@ -120,7 +126,8 @@ export function startController(options: ControllerOptions): Controller {
   };
   const queues = new Map<string, WorkQueue>(followed.map(({ kind, queue }) => [kind, queue]));
 
-  const ready = Promise.all(followed.map(({ objects }) => objects.synced)).then(() => secretWatch.start());
+  const listed = Promise.all([...followed.map(({ objects }) => objects.synced), serviceAccounts.synced]);
+  const ready = listed.then(() => secretWatch.start());
   // Disposal before the first sync rejects it, and then nobody may be waiting.
   ready.catch(() => undefined);
 
@@ -139,21 +146,30 @@ export function startController(options: ControllerOptions): Controller {
     async look(signal) {
       await superseded.turn();
       await sweep.turn(signal);
+      await issuerKeys.renew(signal);
     },
     async drain(cutOff) {
       await Promise.all(followed.map(({ queue }) => queue.drain(cutOff)));
     },
     unhealthy(now) {
-      const watches = [...followed.map(({ objects }) => objects.unhealthy(now)), secretWatch.unhealthy(now)];
+      const watches = [
+        ...followed.map(({ objects }) => objects.unhealthy(now)),
+        serviceAccounts.unhealthy(now),
+        secretWatch.unhealthy(now),
+      ];
       const queued = followed.map(({ queue }) => queue.unhealthy(now));
       return [...watches, ...queued].find((reason) => reason !== undefined);
     },
     unready(now) {
-      const reasons = [...followed.map(({ objects }) => objects.unready(now)), secretWatch.unready(now)];
+      const reasons = [
+        ...followed.map(({ objects }) => objects.unready(now)),
+        serviceAccounts.unready(now),
+        secretWatch.unready(now),
+      ];
       return reasons.find((reason) => reason !== undefined);
     },
     async [Symbol.asyncDispose]() {
-      await Promise.all([...followed, secretWatch].map((part) => part[Symbol.asyncDispose]()));
+      await Promise.all([...followed, serviceAccounts, secretWatch].map((part) => part[Symbol.asyncDispose]()));
     },
   };
 }

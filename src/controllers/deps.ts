@@ -8,8 +8,10 @@ import type { Integration } from "../resources/integration.ts";
 import type { Parsed, ResourceMetadata } from "../resources/parse.ts";
 import type { ReigningVault } from "../vault/context.ts";
 import type { Owner } from "../vault/owner.ts";
+import type { IssuerKeys } from "./issuer-keys.ts";
 import type { Rows } from "./rows.ts";
 import type { Secrets, SecretVersion } from "./secrets.ts";
+import type { ServiceAccountWatch } from "./service-account-watch.ts";
 import type { Sweep } from "./sweep.ts";
 
 /** How the calls of one pass are made: its signal, and whether they may overtake those of others. */
@@ -46,6 +48,8 @@ export interface ControllerDeps {
   /** uids of the resources that were released, until the watch shows that they are gone. */
   readonly released: Set<string>;
   readonly sweep: Sweep;
+  readonly serviceAccounts: Pick<ServiceAccountWatch, "uidOf">;
+  readonly issuerKeys: IssuerKeys;
   /** Starts a pass over everything that refers to this Environment or Integration. */
   wakeDependents(kind: "Environment" | "Integration", key: ObjectKey): void;
 }

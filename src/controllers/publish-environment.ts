@@ -8,6 +8,7 @@ import type { CallOptions, ControllerDeps } from "./deps.ts";
 import { keepSecrets } from "./environment-secret.ts";
 import { instantOf } from "./instant.ts";
 import { type Outcome, settled, type StatusFields } from "./outcome.ts";
+import { keepServiceAccounts } from "./service-accounts.ts";
 import { dueInMs, refuseToken, startGrace } from "./rotation.ts";
 
 /** Hands out what is stored: those who wait for the row are told, the Secret is kept right, the status says the rest. */
@@ -20,6 +21,7 @@ export async function publishEnvironment(
   if (deps.rows.learn(environment.metadata.uid, { id: stored.id, environmentId: stored.id }))
     deps.wakeDependents("Environment", keyOf(environment));
   const state = await keepApiKeys(deps, environment, stored);
+  await keepServiceAccounts(deps, environment, state, calls);
   const refused = await keepSecrets(deps, environment, state, calls);
   if (refused) return refused;
   const published = await startGrace(deps, environment, state);

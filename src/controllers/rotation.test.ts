@@ -15,6 +15,7 @@ const STATE: EnvironmentState = {
   nextRotation: undefined,
   replacedKeys: [],
   apiKeys: [],
+  serviceAccounts: [],
   digests: { declaration: "", variables: "" },
   sources: [],
   handledRestore: undefined,

@@ -8,7 +8,7 @@ import { secretNamesOf } from "../resources/secret-refs.ts";
 import { FINALIZER } from "./metadata-names.ts";
 
 export type KeysteadResource = Environment | Integration | Connection;
-type TargetKind = KeysteadResource["kind"] | "Secret";
+type TargetKind = KeysteadResource["kind"] | "Secret" | "ServiceAccount";
 
 /** An object of any kind, as the reference index names it. */
 export function targetKey(kind: TargetKind, key: ObjectKey): string {
@@ -34,6 +34,7 @@ export function targetsOf(parsed: Parsed<KeysteadResource> | undefined): readonl
       return [
         ...secrets,
         ...writtenNamesOf(resource).map((name) => named("Secret", name)),
+        ...(resource.spec.serviceAccounts ?? []).map(({ name }) => named("ServiceAccount", name)),
         ...(resource.spec.adopt ? [named("Secret", resource.spec.adopt.secretKeyRef.name)] : []),
       ];
     case "Integration":

@@ -16,6 +16,7 @@ const PRIVILEGES: Readonly<Record<string, string>> = {
   secret_keys: "select, insert, update, delete",
   key_digests: "select, insert, update, delete",
   api_keys: "select, insert, update, delete",
+  token_issuers: "select, insert, update",
   request_counts: "select, insert, update, delete",
   integrations: "select, insert, update, delete",
   connections: "select, insert, update, delete",

@@ -15,6 +15,7 @@ const GLOBAL_TABLES = [
   "reigns",
   "schema_migrations",
   "stopped_sweeps",
+  "token_issuers",
 ];
 
 /** Serve questions that know a resource and no environment, or look for environments themselves. */

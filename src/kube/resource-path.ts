@@ -12,6 +12,13 @@ export interface ResourceKind {
 
 /** Read by name, watched as metadata alone. */
 export const SECRET: ResourceKind = { group: "", version: "v1", plural: "secrets", kind: "Secret" };
+/** Whose pods may send their token. Watched as metadata alone. */
+export const SERVICE_ACCOUNT: ResourceKind = {
+  group: "",
+  version: "v1",
+  plural: "serviceaccounts",
+  kind: "ServiceAccount",
+};
 /** Not namespaced itself. */
 export const NAMESPACE: ResourceKind = { group: "", version: "v1", plural: "namespaces", kind: "Namespace" };
 /** The newer of the two groups that serve events; both show the same ones. */

@@ -17,6 +17,20 @@ export function scopesOf(names: readonly string[]): Scope[] {
   return SCOPES.filter((scope) => names.includes(scope) || names.includes(`${PREFIX}${scope}`));
 }
 
+/** What whoever holds a key, or is taken for one, may do. */
+export const apiKeyFields = {
+  scopes: z.array(z.enum(scopeNames)).min(1).max(scopeNames.length).meta({
+    description:
+      "What the key may do, such as connections:read; with or without environment: in front. read_credentials includes read.",
+    "x-kubernetes-list-type": "set",
+  }),
+  connectionSelector: tagMap
+    .optional()
+    .describe(
+      "Tags that a connection must have, all of them, such as {team: sales}. To this key no other connection exists. Left out: every connection of the Environment.",
+    ),
+};
+
 const apiKey = z.object({
   // An annotation's name has at most 63 characters, and keystead.dev/rotate-secret-key.<name> is one.
   name: withRules(
@@ -33,16 +47,7 @@ const apiKey = z.object({
   ).describe(
     "Name of the key, such as reporting; keystead.dev/rotate-secret-key.<name> rotates it. Each name once, and none is main.",
   ),
-  scopes: z.array(z.enum(scopeNames)).min(1).max(scopeNames.length).meta({
-    description:
-      "What the key may do, such as connections:read; with or without environment: in front. read_credentials includes read.",
-    "x-kubernetes-list-type": "set",
-  }),
-  connectionSelector: tagMap
-    .optional()
-    .describe(
-      "Tags that a connection must have, all of them, such as {team: sales}. To this key no other connection exists. Left out: every connection of the Environment.",
-    ),
+  ...apiKeyFields,
   expiresAfter: durationBetween("10m", "3660d")
     .optional()
     .describe(

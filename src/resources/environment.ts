@@ -5,6 +5,7 @@ import { durationBetween } from "./duration.ts";
 import { deletionPolicy, objectName, restoreFrom, secretKeyRef, text, uuid } from "./field.ts";
 import { resourceParser } from "./parse.ts";
 import { rotation } from "./rotation.ts";
+import { serviceAccounts } from "./service-accounts.ts";
 import { matches, oneOf, withRules } from "./rule.ts";
 import { MAX_TOKEN } from "./token.ts";
 import { commonStatus, instant, rowId } from "./status.ts";
@@ -66,6 +67,12 @@ const fields = z.object({
   apiKeys: apiKeys.optional().meta({
     description:
       "Further keys, at most 32, each with scopes and a Secret of its own. One that is removed from the list opens nothing at once, and its Secret is deleted.",
+    "x-kubernetes-list-type": "map",
+    "x-kubernetes-list-map-keys": ["name"],
+  }),
+  serviceAccounts: serviceAccounts.optional().meta({
+    description:
+      "ServiceAccounts of the same namespace, at most 32, whose pods may send their token instead of a key, made for the audience keystead. Each token works while its ServiceAccount lives and is listed.",
     "x-kubernetes-list-type": "map",
     "x-kubernetes-list-map-keys": ["name"],
   }),

@@ -6,6 +6,7 @@ const REQUEST_SECONDS = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5
 const AUTHENTICATION_CODES = [
   "missing_auth_header",
   "malformed_auth_header",
+  "missing_environment_header",
   "invalid_secret_key_format",
   "unknown_account",
   "address_not_allowed",

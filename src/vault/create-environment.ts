@@ -46,6 +46,7 @@ export async function createEnvironment(
     nextRotation: issued.nextRotation,
     replacedKeys: [],
     apiKeys: [],
+    serviceAccounts: [],
     changed: true,
   };
 }

@@ -2,6 +2,7 @@ import type { Queryable } from "../db/session-pool.ts";
 import type { ApiKeyState } from "./api-key.ts";
 import type { EnvironmentState, ReplacedKey } from "./environment.ts";
 import type { SecretSource } from "./owner.ts";
+import type { AllowedServiceAccount } from "./service-account.ts";
 import { deadlineOf, millisecondsUntil } from "./rotation-schedule.ts";
 
 interface EnvironmentStateRow {
@@ -22,6 +23,7 @@ interface EnvironmentStateRow {
   readonly next_rotation_ms: number | null;
   readonly replaced_keys: readonly JsonReplacedKey[];
   readonly api_keys: readonly JsonApiKey[];
+  readonly service_accounts: readonly JsonServiceAccount[];
 }
 
 /** Instants are text in JSON. */
@@ -39,6 +41,10 @@ type JsonApiKey = JsonDeadline & {
   readonly expiresAfterSeconds: number | null;
   readonly lastHandledRotation: string | null;
   readonly fingerprint: string | null;
+};
+
+type JsonServiceAccount = Omit<AllowedServiceAccount, "connectionSelector"> & {
+  readonly connectionSelector: Record<string, string> | null;
 };
 
 /** Name of the key every environment has; named keys of `spec.apiKeys` come beside it. */
@@ -66,6 +72,15 @@ const API_KEYS = `
    where a.environment_id = e.environment_id
    order by a.name`;
 
+const SERVICE_ACCOUNTS = `
+  select json_build_object(
+           'name', d.service_account, 'uid', d.service_account_uid, 'digest', encode(d.digest, 'hex'),
+           'scopes', d.scopes, 'connectionSelector', d.connection_selector
+         )
+    from keystead.key_digests d
+   where d.environment_id = e.environment_id and d.service_account is not null
+   order by d.service_account`;
+
 /** What is stored for these Environment resources, by uid, as `describeConnections` does. */
 export async function describeEnvironments(
   vault: { readonly database: Queryable },
@@ -76,7 +91,8 @@ export async function describeEnvironments(
             e.last_handled_rotation, e.last_handled_data_key_rotation, e.declaration_digest, e.variables_digest,
             e.sources, e.handled_restore,
             e.next_rotation_at, ${millisecondsUntil("e.next_rotation_at")} as next_rotation_ms,
-            array(${REPLACED_KEYS}) as replaced_keys, array(${API_KEYS}) as api_keys
+            array(${REPLACED_KEYS}) as replaced_keys, array(${API_KEYS}) as api_keys,
+            array(${SERVICE_ACCOUNTS}) as service_accounts
        from keystead.environments e
        join keystead.secret_keys k
          on k.environment_id = e.environment_id and k.name = $2 and k.replaced_at is null
@@ -105,6 +121,10 @@ function environmentState(row: EnvironmentStateRow): EnvironmentState {
       end: { at: new Date(at ?? 0), inMs: inMs ?? 0 },
     })),
     apiKeys: row.api_keys.map(apiKeyState),
+    serviceAccounts: row.service_accounts.map(({ connectionSelector, ...account }) => ({
+      ...account,
+      connectionSelector: connectionSelector ?? undefined,
+    })),
   };
 }
 

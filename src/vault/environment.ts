@@ -4,6 +4,7 @@ import { Secret } from "../crypto/secret.ts";
 import type { ApiKeyState } from "./api-key.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import type { Deadline } from "./rotation-schedule.ts";
+import type { AllowedServiceAccount } from "./service-account.ts";
 import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 
 /** A variable the environment's applications can ask for. */
@@ -72,6 +73,8 @@ export interface EnvironmentState {
   readonly replacedKeys: readonly ReplacedKey[];
   /** The named keys, by name. */
   readonly apiKeys: readonly ApiKeyState[];
+  /** Those whose tokens are taken, by name. */
+  readonly serviceAccounts: readonly AllowedServiceAccount[];
   readonly digests: { readonly declaration: string; readonly variables: string };
   readonly sources: readonly SecretSource[];
   /** `spec.restoreFrom` of the resource, if it was done. */

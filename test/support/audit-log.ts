@@ -6,7 +6,8 @@ export interface AuditedCall {
   readonly verb: string;
   readonly requestURI: string;
   readonly user: { readonly username: string };
-  readonly objectRef: {
+  /** Absent where the path is no object's. */
+  readonly objectRef?: {
     readonly apiGroup?: string;
     readonly resource: string;
     readonly subresource?: string;
@@ -32,6 +33,6 @@ export function controllerCalls(namespace: string): AuditedCall[] {
 /** Calls that change something, without the heartbeat of the leader. */
 export function writesAmong(calls: readonly AuditedCall[]): string[] {
   return calls
-    .filter(({ verb, objectRef }) => !["get", "list", "watch"].includes(verb) && objectRef.resource !== "leases")
+    .filter(({ verb, objectRef }) => !["get", "list", "watch"].includes(verb) && objectRef?.resource !== "leases")
     .map(({ verb, requestURI }) => `${verb} ${requestURI}`);
 }

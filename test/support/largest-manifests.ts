@@ -24,6 +24,11 @@ export const LARGEST: Readonly<Record<KindName, unknown>> = {
   Environment: {
     secretName: name,
     retention: "3659d23h59m59.999s",
+    serviceAccounts: list(32, (index) => ({
+      name: `n${index}`.padEnd(253, "n"),
+      scopes: ["connections:list"],
+      connectionSelector: map(64, 64, "\u00fc".repeat(255)),
+    })),
     requestsPerMinute: 1_000_000,
     allowedCIDRs: list(64, (index) => `2001:db8:1111:2222:3333:4444:5555:${1_000 + index}/128`),
     variables: list(128, (index) => ({ name: `V${index}`.padEnd(256, "V"), value: "\u00fc".repeat(4_096) })),

@@ -99,6 +99,28 @@ const apiKeys: readonly Refused[] = (
   says,
 }));
 
+const APP = { name: "app", scopes: ["connections:list"] };
+const serviceAccounts: readonly Refused[] = (
+  [
+    [[{ ...APP, scopes: [] }], "an account that may do nothing", "serviceAccounts[0].scopes", "1"],
+    [
+      [{ ...APP, scopes: ["proxy:all"] }],
+      "a scope that no route has",
+      "serviceAccounts[0].scopes[0]",
+      "connections:list",
+    ],
+    [[{ ...APP, name: "shop/app" }], "an account elsewhere", "serviceAccounts[0].name", "in the same namespace"],
+    [[{ ...APP, name: "*" }], "all accounts", "serviceAccounts[0].name", "in the same namespace"],
+    [[APP, APP], "one account twice", "serviceAccounts", ""],
+  ] as const
+).map(([list, why, field, says]) => ({
+  kind: "Environment",
+  why: `serviceAccounts: ${why}`,
+  change: { serviceAccounts: list },
+  field: `spec.${field}`,
+  says,
+}));
+
 const BLOCK = "must be a block of addresses with its prefix";
 const limits: readonly Refused[] = (
   [
@@ -128,6 +150,7 @@ export const REFUSED_ENVIRONMENTS: readonly Refused[] = [
   ...restores,
   ...rotations,
   ...apiKeys,
+  ...serviceAccounts,
   ...limits,
   {
     kind: "Environment",
