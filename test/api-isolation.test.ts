@@ -138,22 +138,26 @@ async function idsOf(environmentId: string): Promise<OtherIds> {
   return row ?? expect.unreachable();
 }
 
-test("bad cases 3 and 9: no sequence of calls with one environment's key tells of the other, or changes it", async () => {
-  const other = await createMarked("mark-of-the-other");
-  const ids = await idsOf(other.id);
-  const before = await everythingOf(other.id);
-  const run = async (sequence: readonly Call[]): Promise<void> => {
-    const own = await createMarked("mark-of-my-own");
-    for (const call of sequence) {
-      const told = await send(own.key, ...call);
-      expect(told).not.toContain("mark-of-the-other");
-      expect(told).not.toContain(ids.row);
-      expect(told).not.toContain(other.id);
-    }
-    expect(await everythingOf(other.id)).toBe(before);
-  };
-  await fc.assert(fc.asyncProperty(fc.array(calls(ids), { minLength: 1, maxLength: 12 }), run), { numRuns: RUNS });
-});
+test(
+  "bad cases 3 and 9: no sequence of calls with one environment's key tells of the other, or changes it",
+  { timeout: 60_000 + RUNS * 1_000 },
+  async () => {
+    const other = await createMarked("mark-of-the-other");
+    const ids = await idsOf(other.id);
+    const before = await everythingOf(other.id);
+    const run = async (sequence: readonly Call[]): Promise<void> => {
+      const own = await createMarked("mark-of-my-own");
+      for (const call of sequence) {
+        const told = await send(own.key, ...call);
+        expect(told).not.toContain("mark-of-the-other");
+        expect(told).not.toContain(ids.row);
+        expect(told).not.toContain(other.id);
+      }
+      expect(await everythingOf(other.id)).toBe(before);
+    };
+    await fc.assert(fc.asyncProperty(fc.array(calls(ids), { minLength: 1, maxLength: 12 }), run), { numRuns: RUNS });
+  },
+);
 
 test("bad case 3: what an empty environment is asked for is answered as if there were nothing anywhere", async () => {
   const other = await createMarked("mark-of-the-other");
