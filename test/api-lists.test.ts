@@ -218,8 +218,8 @@ describe("GET /audit-events", () => {
 });
 
 /**
- * A heap that has room for little more than what an idle server has. Without a limit the engine takes 180 MB before it
- * collects what a list leaves behind, as it does under any load, and one could not tell that from what the list needs.
+ * A heap that has room for little more than what an idle server has. Without a limit the engine takes some 150 MB before it
+ * collects what a list leaves behind, and one could not tell that from what the list needs.
  */
 const SMALL_HEAP = "--max-old-space-size=64 --max-semi-space-size=1";
 
