@@ -1,7 +1,7 @@
 import { z } from "zod";
 import { SCOPES, type Scope } from "../scopes.ts";
 import { durationBetween } from "./duration.ts";
-import { objectName, tagMap } from "./field.ts";
+import { objectName, tagSelector } from "./field.ts";
 import { matches, withRules } from "./rule.ts";
 
 /** Keys of one Environment beside its own: one for each application of a team. */
@@ -24,10 +24,10 @@ export const apiKeyFields = {
       "What the key may do, such as connections:read; with or without environment: in front. read_credentials includes read.",
     "x-kubernetes-list-type": "set",
   }),
-  connectionSelector: tagMap
+  connectionSelector: tagSelector
     .optional()
     .describe(
-      "Tags that a connection must have, all of them, such as {team: sales}. To this key no other connection exists. Left out: every connection of the Environment.",
+      "Tags that a connection must have, all of them, at most 4, such as {team: sales}. To this key no other connection exists. Left out: every connection of the Environment.",
     ),
 };
 

@@ -211,14 +211,15 @@ export function endpointUrl(description: string) {
   ).describe(description);
 }
 
-/** Tags of connections, which is also what selects them. */
-export const tagMap = textMap(
-  64,
-  {
-    max: 64,
-    // Lower case because the API finds tags regardless of case.
-    pattern: /^[a-z][a-z0-9_./-]*$/,
-    allowed: "lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
-  },
-  line(255),
-);
+/** Names of tags, in lower case because the API finds tags regardless of case. */
+const TAG_NAME = {
+  max: 64,
+  pattern: /^[a-z][a-z0-9_./-]*$/,
+  allowed: "lower-case letters, digits, '_', '.', '/' and '-' that begin with a letter",
+};
+
+/** Tags of a connection. */
+export const tagMap = textMap(64, TAG_NAME, line(255));
+
+/** Tags that select connections. Few: an Environment has up to 64 of these, and all of it has to fit into etcd. */
+export const tagSelector = textMap(4, TAG_NAME, line(255));

@@ -1,3 +1,4 @@
+import { SCOPES } from "../../src/scopes.ts";
 import type { KindName } from "./manifest-case.ts";
 
 /** Every text at its full length, every list and map with all its entries: what the limits of the schema add up to. */
@@ -20,15 +21,22 @@ const freeForm = { text: "x".repeat(65_000), nested: { list: [1, { deep: true }]
 const label = "v".repeat(63);
 const labelKey = (index: number) => `${`p${index}`.padEnd(253, "p")}/${"n".repeat(63)}`;
 
+const permissions = {
+  scopes: SCOPES.flatMap((scope) => [scope, `environment:${scope}`]),
+  connectionSelector: map(4, 64, "\u00fc".repeat(255)),
+};
+
 export const LARGEST: Readonly<Record<KindName, unknown>> = {
   Environment: {
     secretName: name,
     retention: "3659d23h59m59.999s",
-    serviceAccounts: list(32, (index) => ({
-      name: `n${index}`.padEnd(253, "n"),
-      scopes: ["connections:list"],
-      connectionSelector: map(64, 64, "\u00fc".repeat(255)),
+    apiKeys: list(32, (index) => ({
+      name: `n${index}`.padEnd(40, "n"),
+      ...permissions,
+      expiresAfter: "3659d23h59m59.999s",
+      secretName: `s${index}`.padEnd(253, "s"),
     })),
+    serviceAccounts: list(32, (index) => ({ name: `n${index}`.padEnd(253, "n"), ...permissions })),
     requestsPerMinute: 1_000_000,
     allowedCIDRs: list(64, (index) => `2001:db8:1111:2222:3333:4444:5555:${1_000 + index}/128`),
     variables: list(128, (index) => ({ name: `V${index}`.padEnd(256, "V"), value: "\u00fc".repeat(4_096) })),
