@@ -3,17 +3,16 @@ import { KeysteadError } from "../errors.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
+import { handleApiKeyTokens, type RotationTokens } from "./handle-tokens.ts";
 import type { Owner } from "./owner.ts";
 import { releaseRows, RELEASE_BATCH } from "./release-rows.ts";
 
-/** Who takes an environment over, and what proves that it may. */
-export interface AdoptionRequest {
+/** Who takes an environment over, and what proves that it may. Its tokens count as handled, as at creation. */
+export interface AdoptionRequest extends RotationTokens {
   readonly environmentId: string;
   /** SHA-256 of the environment's current secret key. */
   readonly secretKeyDigest: Buffer;
   readonly owner: Owner;
-  /** The rotation annotation at that moment: it counts as handled, as at creation. */
-  readonly rotationToken?: string | undefined;
 }
 
 interface FoundRow {
@@ -50,6 +49,7 @@ export async function adoptEnvironment(
     await refuseConflict(transaction, owner);
     await supersede(transaction, environmentId, former, owner);
     const revision = await takeEnvironment(transaction, request);
+    await handleApiKeyTokens(transaction, environmentId, request);
     for (const kind of ["integration", "connection"] as const) {
       await releaseRows(transaction, kind, { environmentId, owner, batchSize });
     }

@@ -3,6 +3,7 @@ import { KeysteadError } from "../errors.ts";
 import { AUDITED_CONNECTION, AUDITED_INTEGRATION } from "./audit-fragments.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
+import { handleApiKeyTokens, type RotationTokens } from "./handle-tokens.ts";
 import { environmentSuperseded } from "./lock-parents.ts";
 import { RESTORE_BATCH, restoreChildren } from "./restore-children.ts";
 import {
@@ -14,11 +15,8 @@ import {
 } from "./restore-verdict.ts";
 import { findSuperseded } from "./superseded-owners.ts";
 
-/** Which environment comes back. */
-export interface EnvironmentRestore extends RestoreRequest {
-  /** The rotation annotation at that moment: it counts as handled, as at creation, since the key comes back as it was. */
-  readonly rotationToken?: string | undefined;
-}
+/** Which environment comes back. Its tokens count as handled, as at creation, since the keys come back as they were. */
+export interface EnvironmentRestore extends RestoreRequest, RotationTokens {}
 
 interface FoundRow extends RestorableRow {
   readonly deletion_id: string | null;
@@ -46,6 +44,7 @@ export async function restoreEnvironment(
     if (verdict === "restore") await refuseConflict(transaction, request);
     const actor = { kind: "resource", owner } as const;
     const revision = await takeEnvironment(transaction, request);
+    await handleApiKeyTokens(transaction, id, request);
     if (row?.deletion_id && row.since !== null) {
       const { deletion_id: deletionId, since } = row;
       const children = { environmentId: id, deletionId, since, until: "infinity", actor, batchSize };

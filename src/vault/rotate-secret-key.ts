@@ -3,6 +3,7 @@ import { recordAuditEvent } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import { withCurrentDataKey } from "./current-data-key.ts";
 import { MAIN_SECRET_KEY } from "./describe-environments.ts";
+import { holdEnvironment } from "./hold-environment.ts";
 import type { Owner } from "./owner.ts";
 import { makeSecretKey, replaceSecretKey } from "./replace-secret-key.ts";
 import { nextRotation } from "./rotation-schedule.ts";
@@ -63,19 +64,18 @@ async function takeTurn(transaction: Queryable, { environmentId, owner, cause }:
   return rows.length > 0;
 }
 
+/** The name is looked for once the row is held: a removal that was first leaves nothing of it, and one that waits sees the new key. */
 async function takeNamedTurn(
   transaction: Queryable,
   { environmentId, name, owner, cause }: SecretKeyRotation,
 ): Promise<boolean> {
-  if (cause.kind !== "token") return false;
+  if (cause.kind !== "token" || !(await holdEnvironment(transaction, environmentId, owner))) return false;
   const rows = await transaction.query(
-    `update keystead.api_keys a
-        set last_handled_rotation = $4
-       from keystead.environments e
-      where a.environment_id = $1 and a.name = $2 and a.last_handled_rotation is distinct from $4
-        and e.environment_id = $1 and e.owner_uid = $3 and e.deleted_at is null
-      returning a.name`,
-    [environmentId, name ?? null, owner.uid, cause.token],
+    `update keystead.api_keys
+        set last_handled_rotation = $3
+      where environment_id = $1 and name = $2 and last_handled_rotation is distinct from $3
+      returning name`,
+    [environmentId, name ?? null, cause.token],
   );
   return rows.length > 0;
 }

@@ -4,6 +4,7 @@ import { changedLimits, type DesiredApiKeyWithToken } from "./api-key.ts";
 import { recordAuditEvent, type AuditAction } from "./audit.ts";
 import type { ReigningVault } from "./context.ts";
 import { withCurrentDataKey } from "./current-data-key.ts";
+import { holdEnvironment } from "./hold-environment.ts";
 import type { Owner } from "./owner.ts";
 import { insertSecretKey, makeSecretKey, type NewSecretKey } from "./replace-secret-key.ts";
 
@@ -32,14 +33,17 @@ export function storeApiKeys(vault: ReigningVault, options: ApiKeysOptions): Pro
 }
 
 async function storeOnce(vault: ReigningVault, options: ApiKeysOptions): Promise<void> {
-  const known = new Map((await storedKeys(vault.database, options.environmentId)).map((row) => [row.name, row]));
+  const { environmentId } = options;
+  const known = new Map((await storedKeys(vault.database, environmentId)).map((row) => [row.name, row]));
   const made = new Map<string, NewSecretKey>();
   for (const { name } of options.keys) {
-    if (!known.has(name)) made.set(name, await makeSecretKey(vault, options.environmentId));
+    if (!known.has(name)) made.set(name, await makeSecretKey(vault, environmentId));
   }
   await vault.database.transaction(async (transaction) => {
-    await holdEnvironment(transaction, options);
-    const stored = new Map((await storedKeys(transaction, options.environmentId)).map((row) => [row.name, row]));
+    // Two at once come one after the other, and the second finds done what the first did.
+    if (!(await holdEnvironment(transaction, environmentId, options.owner)))
+      throw new KeysteadError("environment_gone", `environment ${environmentId} was deleted, or is another resource's`);
+    const stored = new Map((await storedKeys(transaction, environmentId)).map((row) => [row.name, row]));
     await removeOthers(transaction, options);
     for (const key of options.keys) {
       const row = stored.get(key.name);
@@ -56,18 +60,6 @@ function storedKeys(database: Queryable, environmentId: string): Promise<ApiKeyR
       where environment_id = $1`,
     [environmentId],
   );
-}
-
-/** Two at once come one after the other, and the second finds done what the first did. */
-async function holdEnvironment(transaction: Queryable, { environmentId, owner }: ApiKeysOptions): Promise<void> {
-  const rows = await transaction.query(
-    `select from keystead.environments
-      where environment_id = $1 and owner_uid = $2 and deleted_at is null
-        for no key update`,
-    [environmentId, owner.uid],
-  );
-  if (rows.length > 0) return;
-  throw new KeysteadError("environment_gone", `environment ${environmentId} was deleted, or is another resource's`);
 }
 
 async function removeOthers(transaction: Queryable, options: ApiKeysOptions): Promise<void> {
