@@ -184,6 +184,38 @@ test("bad case 5: a Secret of somebody else is left alone, and the other keys of
   expect(await statusOf(await holder("theirs"))).toBe(200);
 });
 
+test("while the Secret of one key is somebody else's, the grace period of the main key begins, and a removed key's Secret goes", async () => {
+  await objects.apply(secret("foreign-key", { value: canary("foreign") }));
+  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [key("foreign"), key("leaving")] };
+  await objects.apply(environment("divided", spec));
+  const stalledBy = ["Ready=False SecretNotOwned", "Stalled=True SecretNotOwned"];
+  await objects.reach("environment/divided", ...stalledBy);
+  const changed = environment(
+    "divided",
+    { ...spec, apiKeys: [key("foreign")] },
+    { annotations: { [ROTATE]: "1", [`${ROTATE}.foreign`]: "1" } },
+  );
+  await objects.apply(changed);
+  await eventually(async () => expect(await objects.find("secret/leaving-key")).toBeUndefined());
+  await objects.reach("environment/divided", ...stalledBy);
+  expect(await events("divided", "main")).toContain("secret-key.grace-began");
+  expect(await events("divided", "foreign"), "nobody has the new key yet").not.toContain("secret-key.grace-began");
+});
+
+test("a token that a named key has when its Environment is restored counts as handled", async () => {
+  const spec = { apiKeys: [key("returning")] };
+  await objects.apply(environment("back", spec));
+  await objects.ready("environment/back");
+  const restoreFrom = (await objects.get("environment/back")).status?.["environmentId"];
+  const returning = await holder("returning");
+  await objects.delete("environment/back");
+  const annotations = { [ROTATE]: "1", [`${ROTATE}.returning`]: "1" };
+  await objects.apply(environment("back", { ...spec, restoreFrom }, { annotations }));
+  await objects.ready("environment/back");
+  expect([(await holder("returning")).key, await statusOf(returning)]).toEqual([returning.key, 200]);
+  expect(await events("back", "returning")).toEqual(["secret-key.created"]);
+});
+
 test("a key that names the Secret of its Environment is refused, before the two take it from each other", async () => {
   await objects.apply(environment("shared", { apiKeys: [key("shared", { secretName: "shared-keystead" })] }));
   await objects.reach("environment/shared", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");

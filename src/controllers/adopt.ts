@@ -11,7 +11,7 @@ import { claim } from "./claim.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { gone, type Outcome, stalled } from "./outcome.ts";
 import { withFinalizer } from "./revive.ts";
-import { rotationTokenOf } from "./rotation.ts";
+import { rotationTokensOf } from "./rotation.ts";
 import { readSources } from "./sources.ts";
 
 /** An Environment, and what is stored for it after it took over what it is to take over. */
@@ -45,7 +45,7 @@ export async function takeOver(
     environmentId: adopt.environmentId,
     secretKeyDigest: tokenDigest(key.reveal()),
     owner: ownerOf(deps, environment.metadata),
-    rotationToken: rotationTokenOf(environment),
+    ...rotationTokensOf(environment),
   });
   const resource = withFinalizer(environment);
   return { kind: "own", resource, state: await deps.rows.environment(resource) };

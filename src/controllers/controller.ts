@@ -56,6 +56,7 @@ export function startController(options: ControllerOptions): Controller {
   const references = createReferenceIndex();
   const rows = createRows(vault);
   const writtenSecrets = new Map<string, Map<string, WrittenSecret>>();
+  const clearedSecrets = new Set<string>();
   const secretWatch = createSecretWatch({ ...options, references, wake });
   const serviceAccounts = createServiceAccountWatch({ ...options, wake });
   const issuerKeys = createIssuerKeys(options);
@@ -85,6 +86,7 @@ export function startController(options: ControllerOptions): Controller {
       if (!released.delete(uid)) sweep.due();
       rows.forget(uid);
       writtenSecrets.delete(uid);
+      clearedSecrets.delete(uid);
     },
     unreferenced(target) {
       const { kind, key } = splitTarget(target);
@@ -101,6 +103,7 @@ export function startController(options: ControllerOptions): Controller {
     rows,
     secrets: secretWatch.secrets,
     writtenSecrets,
+    clearedSecrets,
     released,
     sweep,
     serviceAccounts,

@@ -45,6 +45,8 @@ export interface ControllerDeps {
   readonly serviceUrl: string;
   /** The Secrets as they were last written, by uid of the Environment and name. */
   readonly writtenSecrets: Map<string, Map<string, WrittenSecret>>;
+  /** uids of the Environments of which this process has looked for Secrets under former names. */
+  readonly clearedSecrets: Set<string>;
   /** uids of the resources that were released, until the watch shows that they are gone. */
   readonly released: Set<string>;
   readonly sweep: Sweep;

@@ -11,12 +11,15 @@ import { type EnvironmentSecretKeys, readSecretKeys } from "../vault/read-enviro
 import type { CallOptions, ControllerDeps, WrittenSecret } from "./deps.ts";
 import type { Outcome } from "./outcome.ts";
 import { deleteSecretsOf, findSecret, OWNER_LABEL, writeSecret } from "./owned-secrets.ts";
+import { readyOf } from "./status.ts";
 
 type State = EnvironmentState | StoredEnvironment;
 
 /** A Secret that an Environment has to have. */
 interface WantedSecret {
   readonly name: string;
+  /** Name of the key that it hands out. */
+  readonly keyName: string;
   /** Fingerprints of the keys in it: what was written with others is not right any more, whatever its version. */
   readonly holds: string;
   /** All that is in it. What it holds already spares a query, for each Environment at a restart. */
@@ -26,38 +29,93 @@ interface WantedSecret {
 /** How one of them was found. */
 type Kept = "known" | "right" | "made";
 
+/** What became of them. */
+interface KeptSecrets {
+  /** Names of the keys whose Secrets do not hold them. */
+  readonly withheld: ReadonlySet<string>;
+  /** The outcome of the first that must be left alone. */
+  readonly refused: Outcome | undefined;
+}
+
 /**
- * Keeps the Secrets of an Environment as the database says, that of its own key first; the outcome of the first that must be
- * left alone, after the others were written. While the watch shows the versions that were written last, nothing is read.
- * Secrets that nobody wants any more go after all others stand.
+ * Keeps the Secrets of an Environment as the database says, that of its own key first; one that must be left alone keeps none
+ * of the others. While the watch shows the versions that were written last, nothing is read. Secrets that nobody wants any more
+ * go after all others were written.
  */
 export async function keepSecrets(
   deps: ControllerDeps,
   environment: Environment,
-  state: State,
+  { state, isNew }: { readonly state: State; readonly isNew: boolean },
   calls: CallOptions,
-): Promise<Outcome | undefined> {
-  const { metadata, status } = environment;
+): Promise<KeptSecrets> {
+  const { metadata } = environment;
   const wanted = wantedSecrets(deps, environment, state);
   const names = new Set(wanted.map(({ name }) => name));
   const kept: Kept[] = [];
+  const withheld = new Set<string>();
   let refused: Outcome | undefined;
   for (const one of wanted) {
     const result = await keepSecret(deps, environment, one, calls);
-    if (typeof result === "string") kept.push(result);
-    else refused ??= result;
+    if (typeof result === "string") {
+      kept.push(result);
+      continue;
+    }
+    withheld.add(one.keyName);
+    refused ??= result;
   }
-  if (refused) return refused;
-  // Whoever made or moved a Secret may have left one under a former name: an edit is told by its generation, and a move that
-  // had to wait by there having been none. A new Environment had no former name.
-  const isEdited = status.observedGeneration !== metadata.generation && kept.some((how) => how !== "known");
-  const isNew = status.observedGeneration === -1;
-  if (!isNew && (isEdited || kept.includes("made") || hasStray(deps, environment, state, names))) {
-    await deleteSecretsOf(deps.client, metadata, names, calls);
+  const { clearedSecrets } = deps;
+  // One that was stored in this pass had no former names.
+  if (isNew) clearedSecrets.add(metadata.uid);
+  else if (mayHaveLeft(deps, environment) || kept.includes("made") || hasStray(deps, environment, state, names)) {
+    const needs = { namespace: metadata.namespace, wanted: names, withheldKeys: fingerprintsOf(state, withheld) };
+    await deleteSecretsOf(deps.client, metadata, (name) => isNeeded(deps, name, needs, calls), calls);
+    if (withheld.size === 0) clearedSecrets.add(metadata.uid);
     const written = writtenFor(deps, metadata.uid);
     for (const name of written.keys()) if (!names.has(name)) written.delete(name);
   }
-  return undefined;
+  return { withheld, refused };
+}
+
+/** Which Secrets in a namespace are needed. */
+interface Needs {
+  readonly namespace: string;
+  readonly wanted: ReadonlySet<string>;
+  readonly withheldKeys: ReadonlySet<string>;
+}
+
+/** Of all keys of these names that are stored, those in their grace period too. */
+function fingerprintsOf(
+  { secretKeyFingerprint, replacedKeys, apiKeys }: State,
+  names: ReadonlySet<string>,
+): Set<string> {
+  const keys = [{ name: MAIN_SECRET_KEY, fingerprint: secretKeyFingerprint }, ...replacedKeys, ...apiKeys];
+  return new Set(keys.flatMap(({ name, fingerprint }) => (fingerprint && names.has(name) ? [fingerprint] : [])));
+}
+
+/** Whether a Secret is wanted, or is a former one of a key whose new Secret must be left alone. */
+async function isNeeded(
+  { client }: ControllerDeps,
+  name: string,
+  { namespace, wanted, withheldKeys }: Needs,
+  calls: CallOptions,
+): Promise<boolean> {
+  if (wanted.has(name)) return true;
+  if (withheldKeys.size === 0) return false;
+  const held = await findSecret(client, namespace, name, calls);
+  return [...withheldKeys].some((fingerprint) => keyIn(held, "KEYSTEAD_SECRET_KEY", fingerprint) !== undefined);
+}
+
+/**
+ * Whether a former process may have left a Secret under a former name: it settled the spec after it had looked for them, and
+ * this process knows what it wrote itself.
+ */
+function mayHaveLeft({ clearedSecrets }: ControllerDeps, { metadata, status }: Environment): boolean {
+  if (clearedSecrets.has(metadata.uid)) return false;
+  const isSettled =
+    status.observedGeneration === metadata.generation &&
+    status.conditions?.length === 1 &&
+    readyOf(status)?.reason === "Succeeded";
+  return !isSettled;
 }
 
 /** Whether this process wrote a Secret that is not wanted any more, or one of a key that has expired is still there. */
@@ -76,6 +134,7 @@ function wantedSecrets(deps: ControllerDeps, environment: Environment, state: St
   const previous = state.replacedKeys.find(({ name }) => name === MAIN_SECRET_KEY)?.fingerprint;
   const main: WantedSecret = {
     name: secretNameOf(environment),
+    keyName: MAIN_SECRET_KEY,
     holds: [state.secretKeyFingerprint, previous].join(" "),
     async data(existing) {
       const keys =
@@ -94,6 +153,7 @@ function wantedSecrets(deps: ControllerDeps, environment: Environment, state: St
     return [
       {
         name: secretName,
+        keyName: name,
         holds: fingerprint,
         async data(existing) {
           const keys =

@@ -4,7 +4,7 @@ import { environmentDigestsOf, isSettledEnvironment } from "../vault/environment
 import { restoreEnvironment } from "../vault/restore-environment.ts";
 import { storeEnvironment } from "../vault/store-environment.ts";
 import { takeOver, unlessSuperseded } from "./adopt.ts";
-import { refuseSharedSecret } from "./api-keys.ts";
+import { keepApiKeys, refuseSharedSecret } from "./api-keys.ts";
 import { claim } from "./claim.ts";
 import { decide } from "./decide.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
@@ -13,7 +13,7 @@ import { gone, type Outcome } from "./outcome.ts";
 import { publishEnvironment } from "./publish-environment.ts";
 import { releaseEnvironment } from "./release-environment.ts";
 import { reviveRow } from "./revive.ts";
-import { keepKeysCurrent, noticeOfNewKey, rotationTokenOf } from "./rotation.ts";
+import { keepKeysCurrent, noticeOfNewKey, rotationTokensOf } from "./rotation.ts";
 import type { Reconciler } from "./runner.ts";
 
 /** The reconciler of Environments, for `followKind`. */
@@ -40,7 +40,9 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
   const own = await takeOver(deps, revived.resource, revived.state, calls);
   if (own.kind !== "own") return own;
   const { resource: environment } = own;
-  const state = await keepKeysCurrent(deps, environment, own.state);
+  const current = await keepKeysCurrent(deps, environment, own.state);
+  // Before anything that may hold the pass up: a key that leaked is removed whatever the variables say.
+  const state = current && (await keepApiKeys(deps, environment, current));
   const decision = await decide(
     deps.secrets,
     environment,
@@ -52,20 +54,23 @@ async function reconcileEnvironment(deps: ControllerDeps, declared: Environment,
     },
     calls,
   );
-  if (decision.kind === "keep") return await publishEnvironment(deps, environment, decision.state, calls);
-  if (decision.kind !== "write") return decision;
+  if (decision.kind === "keep") return await publishEnvironment(deps, environment, { stored: decision.state }, calls);
+  // Variables that cannot be read hold up the row, and nothing that is asked of its keys.
+  if (decision.kind !== "write")
+    return state ? await publishEnvironment(deps, environment, { stored: state, heldUp: decision }, calls) : decision;
 
   if (!(await claim(deps.client, ENVIRONMENT, environment, calls))) return gone();
-  return await publishEnvironment(deps, environment, await storeEnvironment(deps.vault, decision.row), calls);
+  const stored = await storeEnvironment(deps.vault, decision.row);
+  return await publishEnvironment(deps, environment, { stored, isNew: !state }, calls);
 }
 
 function revivalOf(deps: ControllerDeps, declared: Environment) {
   const owner = ownerOf(deps, declared.metadata);
-  const rotationToken = rotationTokenOf(declared);
+  const tokens = rotationTokensOf(declared);
   return {
     kind: ENVIRONMENT,
     find: (resource: Environment) => deps.rows.environment(resource),
-    restore: (id: string) => restoreEnvironment(deps.vault, { id, owner, rotationToken }),
+    restore: (id: string) => restoreEnvironment(deps.vault, { id, owner, ...tokens }),
     // An environment comes back for the one resource that asked for it.
     claimRow: () => Promise.resolve(),
   };

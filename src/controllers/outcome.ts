@@ -5,6 +5,13 @@ import type { Reason } from "../resources/reasons.ts";
 /** Fields of a resource's status beside `observedGeneration` and `conditions`, as far as a pass found them out. */
 export type StatusFields = Readonly<Record<string, unknown>>;
 
+/** What a pass found out although it was held up. */
+interface FoundOut {
+  readonly fields?: StatusFields;
+  /** Milliseconds after which something is due by itself. */
+  readonly dueInMs?: number | undefined;
+}
+
 /**
  * How one pass over a resource ended. Everything that follows from an ending (conditions, requeue, event, metric) is
  * decided from this value alone, so a reconcile never writes a condition or picks a delay itself.
@@ -21,15 +28,15 @@ export type Outcome =
   /** `spec.suspend` is set: nothing was looked at or changed. */
   | { readonly kind: "suspended" }
   /** Something it refers to is not there yet; its appearance starts the next pass. */
-  | {
+  | ({
       readonly kind: "waiting";
       readonly reason: Reason;
       readonly message: string;
       /** Nothing is stored for the resource, so that a `Ready` it had is over whatever the reason says. */
       readonly nothingStored?: boolean;
-    }
+    } & FoundOut)
   /** Only an edit or a person helps. */
-  | { readonly kind: "stalled"; readonly reason: Reason; readonly message: string }
+  | ({ readonly kind: "stalled"; readonly reason: Reason; readonly message: string } & FoundOut)
   /** Temporary trouble, tried again with back-off. `reason` and `message` are there where its owner should read of it. */
   | { readonly kind: "retry"; readonly cause: KeysteadError; readonly reason?: Reason; readonly message?: string }
   /** The resource is gone or released: there is no status left to write. */
@@ -47,6 +54,9 @@ export const stalled = (reason: Reason, message: string): Outcome => ({ kind: "s
 /** The same outcome of a resource for which nothing is stored. */
 export const withNothingStored = (outcome: Outcome): Outcome =>
   outcome.kind === "waiting" ? { ...outcome, nothingStored: true } : outcome;
+/** The same outcome with what the pass found out all the same. */
+export const withFound = (outcome: Outcome, found: FoundOut): Outcome =>
+  outcome.kind === "waiting" || outcome.kind === "stalled" ? { ...outcome, ...found } : outcome;
 export const gone = (): Outcome => ({ kind: "gone" });
 
 /** Answers to a write that was decided on an older state of the world: the next pass decides on the new one. */

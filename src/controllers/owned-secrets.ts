@@ -73,11 +73,11 @@ function manifest(desired: DesiredSecret): unknown {
   };
 }
 
-/** Deletes the Secrets that were written for an Environment, but for those named `except`. Absent ones are no error. */
+/** Deletes the Secrets that were written for an Environment, but for those that are needed. Absent ones are no error. */
 export async function deleteSecretsOf(
   client: KubeClient,
   environment: Pick<ResourceMetadata, "namespace" | "uid">,
-  except: ReadonlySet<string>,
+  isNeeded: (name: string) => Promise<boolean>,
   calls: CallOptions,
 ): Promise<void> {
   const { namespace, uid } = environment;
@@ -91,7 +91,7 @@ export async function deleteSecretsOf(
   // Unlike others, a list of metadata that is empty has no items at all.
   for (const { metadata } of found.items ?? []) {
     const owned = metadata.ownerReferences?.some((owner) => owner.controller === true && owner.uid === uid);
-    if (owned && !except.has(metadata.name)) await deleteSecret(client, namespace, metadata, calls);
+    if (owned && !(await isNeeded(metadata.name))) await deleteSecret(client, namespace, metadata, calls);
   }
 }
 

@@ -7,33 +7,42 @@ import { replaceDataKey } from "./data-key-rotation.ts";
 import type { CallOptions, ControllerDeps } from "./deps.ts";
 import { keepSecrets } from "./environment-secret.ts";
 import { instantOf } from "./instant.ts";
-import { type Outcome, settled, type StatusFields } from "./outcome.ts";
-import { keepServiceAccounts } from "./service-accounts.ts";
+import { type Outcome, settled, type StatusFields, withFound } from "./outcome.ts";
 import { dueInMs, refuseToken, startGrace } from "./rotation.ts";
+import { keepServiceAccounts } from "./service-accounts.ts";
+
+/** What there is to hand out. */
+interface Publication {
+  readonly stored: EnvironmentState | StoredEnvironment;
+  /** It was stored in this pass for the first time. */
+  readonly isNew?: boolean;
+  /** Why the rest of the Environment could not be stored: the keys are handed out all the same, and this is told then. */
+  readonly heldUp?: Outcome;
+}
 
 /** Hands out what is stored: those who wait for the row are told, the Secret is kept right, the status says the rest. */
 export async function publishEnvironment(
   deps: ControllerDeps,
   environment: Environment,
-  stored: EnvironmentState | StoredEnvironment,
+  { stored, isNew = false, heldUp }: Publication,
   calls: CallOptions,
 ): Promise<Outcome> {
   if (deps.rows.learn(environment.metadata.uid, { id: stored.id, environmentId: stored.id }))
     deps.wakeDependents("Environment", keyOf(environment));
   const state = await keepApiKeys(deps, environment, stored);
   await keepServiceAccounts(deps, environment, state, calls);
-  const refused = await keepSecrets(deps, environment, state, calls);
-  if (refused) return refused;
-  const published = await startGrace(deps, environment, state);
+  const secrets = await keepSecrets(deps, environment, { state, isNew }, calls);
+  const published = await startGrace(deps, environment, state, secrets.withheld);
   const dataKey = await replaceDataKey(deps, environment, state);
-  if ("kind" in dataKey) return dataKey;
-  const unread = refuseToken(environment);
-  if (unread) return unread;
+  const handled = "kind" in dataKey ? undefined : dataKey.handled;
   const fields = {
     ...statusFieldsOf(published),
-    ...(dataKey.handled !== undefined && { dataKey: { lastHandledRotation: dataKey.handled } }),
+    ...(handled !== undefined && { dataKey: { lastHandledRotation: handled } }),
   };
-  return settled("The environment is stored and its keys are in its Secret.", fields, dueInMs(published));
+  const dueIn = dueInMs(published);
+  const trouble = secrets.refused ?? ("kind" in dataKey ? dataKey : refuseToken(environment)) ?? heldUp;
+  if (trouble) return withFound(trouble, { fields, dueInMs: dueIn });
+  return settled("The environment is stored and its keys are in its Secret.", fields, dueIn);
 }
 
 function statusFieldsOf(state: EnvironmentState): StatusFields {

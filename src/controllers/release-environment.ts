@@ -21,7 +21,7 @@ export function releaseEnvironment(
       rows: "environment",
       softDelete: (vault, uid, actor) =>
         softDeleteEnvironment(vault, uid, actor, CHILDREN_BATCH, environment.metadata.deletionTimestamp),
-      cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, new Set(), calls),
+      cleanUp: () => deleteSecretsOf(deps.client, environment.metadata, () => Promise.resolve(false), calls),
     },
     calls,
   );

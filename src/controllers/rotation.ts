@@ -5,6 +5,7 @@ import { type Token, tokenOf } from "../resources/token.ts";
 import { MAIN_SECRET_KEY } from "../vault/describe-environments.ts";
 import type { EnvironmentState } from "../vault/environment.ts";
 import { beginGrace, endSecretKey } from "../vault/grace-period.ts";
+import type { RotationTokens } from "../vault/handle-tokens.ts";
 import type { Deadline } from "../vault/rotation-schedule.ts";
 import { rotateSecretKey, type SecretKeyRotation } from "../vault/rotate-secret-key.ts";
 import { type ControllerDeps, ownerOf } from "./deps.ts";
@@ -19,6 +20,15 @@ type Annotated = Pick<Environment, "metadata">;
 export function rotationTokenOf(environment: Annotated, keyName = MAIN_SECRET_KEY): string | undefined {
   const asked = askedOf(environment, keyName);
   return asked.kind === "token" ? asked.token : undefined;
+}
+
+/** All tokens that an Environment carries, for what makes them count as handled. */
+export function rotationTokensOf(environment: Annotated & Pick<Environment, "spec">): RotationTokens {
+  const named = (environment.spec.apiKeys ?? []).flatMap(({ name }) => {
+    const token = rotationTokenOf(environment, name);
+    return token === undefined ? [] : [[name, token] as const];
+  });
+  return { rotationToken: rotationTokenOf(environment), apiKeyTokens: Object.fromEntries(named) };
 }
 
 function askedOf({ metadata }: Annotated, keyName: string): Token {
@@ -94,15 +104,20 @@ function endedKeys(state: EnvironmentState) {
   return [...replaced, ...named].filter(({ end }) => end.inMs <= 0);
 }
 
-/** To be called once the Secrets hold the current keys: the grace periods of those before count from here. */
+/**
+ * To be called once the Secrets hold the current keys, but for those of the names that are withheld: the grace periods of the keys
+ * before count from here.
+ */
 export async function startGrace<State extends EnvironmentState>(
   deps: ControllerDeps,
   environment: Environment,
   state: State,
+  withheld: ReadonlySet<string>,
 ): Promise<State> {
-  if (!state.replacedKeys.some(({ isPending }) => isPending)) return state;
+  const begins = (key: State["replacedKeys"][number]): boolean => key.isPending && !withheld.has(key.name);
+  if (!state.replacedKeys.some(begins)) return state;
   const begun = state.replacedKeys.map(async (key) => {
-    if (!key.isPending) return key;
+    if (!begins(key)) return key;
     const end = await beginGrace(deps.vault, endingKey(deps, environment, state, key.name, key.fingerprint));
     return { ...key, isPending: false, end: end ?? key.end };
   });

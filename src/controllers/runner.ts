@@ -220,7 +220,10 @@ function requeueOf(outcome: Outcome): Requeue {
       // Subtracting the jitter keeps the promise.
       return {
         kind: "after",
-        ms: (IN_USE.has(outcome.reason) ? IN_USE_RETRY_MS : SLOW_RETRY_MS) * (1 - Math.random() / 5),
+        ms: Math.min(
+          (IN_USE.has(outcome.reason) ? IN_USE_RETRY_MS : SLOW_RETRY_MS) * (1 - Math.random() / 5),
+          (outcome.dueInMs ?? Infinity) + DUE_MARGIN_MS,
+        ),
       };
     case "retry":
       return { kind: "backoff" };

@@ -15,13 +15,13 @@ export function readyOf(status: ResourceStatus): Condition | undefined {
 }
 
 /**
- * The status after an outcome. Returns `before` itself where nothing differs, and nothing may be written then. Fields of
- * a settled pass replace those of the same name, an undefined one goes; every other outcome leaves them.
+ * The status after an outcome. Returns `before` itself where nothing differs, and nothing may be written then. Fields that
+ * a pass found out replace those of the same name, an undefined one goes; a pass that found out nothing leaves them.
  */
 export function statusAfter(before: ResourceStatus, outcome: Outcome, generation: number, now: Date): ResourceStatus {
   const wanted = conditionsOf(outcome, readyOf(before));
   if (!wanted) return before;
-  const fields = outcome.kind === "settled" ? outcome.fields : {};
+  const fields = "fields" in outcome ? outcome.fields : {};
   const after = {
     ...before,
     ...fields,
