@@ -3,7 +3,7 @@ import type { JsonObject } from "../crypto/canonical-json.ts";
 import { statement } from "../db/statement.ts";
 import type { FoundConnectionRow } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
-import { forbidden, type Forbidden, permits, selects } from "./permission.ts";
+import { admits, forbidden, type Forbidden, permits, selects } from "./permission.ts";
 import { openConnection, type ConnectionRecord } from "./read-connection.ts";
 
 /** Who asks for a call on behalf of which connection. */
@@ -65,7 +65,8 @@ const READ_AND_RECORD = statement(
           where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
           limit 1
        ) k
-       join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null
+       join keystead.environments e
+         on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$5::text")}
        left join lateral (
          select n.integration_id, n.unique_key, n.provider, n.settings, n.accepted_origins, n.owner_namespace
            from keystead.integrations n

@@ -42,7 +42,6 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         locked: "skip",
         purged: (kind, rows) => metrics.purged(kind, rows),
       };
-      await endReplacedKeys(vault, ACTOR);
       metrics.upcoming(await countUpcomingPurges(vault));
       let failure: KeysteadError | undefined;
       let after: string | undefined = FIRST_PAGE;
@@ -51,6 +50,8 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         failure = (await purgePage(vault, page, options)) ?? failure;
         after = page.next;
       }
+      // Last, so that a key that cannot be erased keeps nothing else.
+      if (!signal.aborted) await endReplacedKeys(vault, ACTOR);
       if (failure) throw failure;
     },
   };
