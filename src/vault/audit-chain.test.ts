@@ -184,6 +184,38 @@ test("an event of a transaction that commits late is linked after those that wer
   expect((await verify(context)).break).toBeUndefined();
 });
 
+test("a backlog of days is linked to its end, however many links that takes", async () => {
+  await using context = await createTestVault();
+  await context.database.query(
+    `insert into keystead.audit_events (environment_id, occurred_at, actor_kind, actor, action, target_kind, target_id)
+     select gen_random_uuid(), now() - interval '3 days', 'system', 'old', 'x.y', 'x', gen_random_uuid()
+       from generate_series(1, 2500)`,
+  );
+  await storeParents(context.vault);
+  await linkAll(context);
+  const report = await verify(context);
+  expect(report).toMatchObject({ events: 2502, unlinked: 0 });
+  expect(report.break).toBeUndefined();
+});
+
+test("an old event that a dump brought along is linked when the transaction ids of the server have passed its own", async () => {
+  await using context = await createTestVault();
+  await context.database.query(
+    `insert into keystead.audit_events (
+       environment_id, occurred_at, actor_kind, actor, action, target_kind, target_id, transaction_id
+     ) values (gen_random_uuid(), now() - interval '90 days', 'system', 'old', 'x.y', 'x', gen_random_uuid(),
+       (pg_current_xact_id()::text::bigint + 300)::text::xid8)`,
+  );
+  await storeParents(context.vault);
+  await eventually(async () => expect(await linkAuditEvents(context.vault)).toMatchObject({ events: 2 }));
+  expect(await verify(context)).toMatchObject({ events: 2, unlinked: 1 });
+  for (let id = 0; id < 400; id += 1) await context.database.query("select pg_current_xact_id()");
+  await storeParents(context.vault);
+  await linkAll(context);
+  expect(await verify(context)).toMatchObject({ events: 5, unlinked: 0 });
+  expect((await verify(context)).break).toBeUndefined();
+});
+
 test("of several processes at once one links, the others do not wait, and the chain is one", async () => {
   await using context = await createTestVault();
   const others = await Promise.all([1, 2, 3].map(() => context.another()));

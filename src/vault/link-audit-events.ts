@@ -28,10 +28,10 @@ export interface Linked {
 }
 
 interface Head extends ChainHead {
-  readonly day: string;
-  readonly linkedAt: Date | undefined;
   readonly through: EventPosition;
   readonly aboveEvent: number;
+  /** No unlinked event is older than this instant, as Postgres writes it. */
+  readonly searchFrom: string;
 }
 
 interface EventRow {
@@ -53,9 +53,10 @@ export async function linkAuditEvents({ database, auditKeys }: Pick<Vault, "data
     if (!(await holdChain(transaction))) return { events: 0, more: false, head: undefined };
     const last = await readHead(transaction);
     const events = await readUnlinked(transaction, last);
-    let head = last;
+    const more = events.length === LINK_SIZE;
+    let head = more ? last : { ...last, searchFrom: await nextSearchFrom(transaction, last, events) };
     for (const ofOneDay of runsOfOneDay(events)) head = await addLink(transaction, auditKeys, head, ofOneDay);
-    return { events: events.length, more: events.length === LINK_SIZE, head: head.sequence > 0 ? head : undefined };
+    return { events: events.length, more, head: head.sequence > 0 ? head : undefined };
   });
 }
 
@@ -68,7 +69,7 @@ async function look(database: Queryable): Promise<{ head: ChainHead | undefined;
               select from keystead.audit_events a
                where (a.transaction_id, a.event_id) > (coalesce(l.through_transaction, '0'::xid8), coalesce(l.through_event, 0))
                  and a.event_id > coalesce(l.above_event, 0)
-                 and a.occurred_at > coalesce(l.linked_at - interval '1 day', '-infinity')
+                 and a.occurred_at >= coalesce(l.search_from, '-infinity')
             ) as more
        from (values (1)) as one
        left join lateral (
@@ -92,32 +93,30 @@ export function headText({ sequence, mac }: ChainHead): string {
   return `${sequence}:${mac.toString("hex")}`;
 }
 
+/** Where the chain goes on. */
 async function readHead(transaction: Queryable): Promise<Head> {
   const [row] = await transaction.query<{
     sequence: number;
     mac: Buffer;
-    day: string;
-    linked_at: Date;
     through_transaction: string;
     through_event: number;
     above_event: number;
+    search_from: string;
     restored: boolean;
   }>(
-    `select sequence, mac, day::text, linked_at, through_transaction::text, through_event, above_event,
+    `select sequence, mac, through_transaction::text, through_event, above_event, search_from::text,
             through_transaction >= pg_snapshot_xmax(pg_current_snapshot()) as restored
        from keystead.audit_links
       order by sequence desc
       limit 1`,
   );
-  if (!row) {
-    return { sequence: 0, mac: BEFORE_CHAIN, day: "", linkedAt: undefined, through: NOWHERE, aboveEvent: 0 };
-  }
-  const { sequence, mac, day, linked_at: linkedAt } = row;
+  if (!row) return { sequence: 0, mac: BEFORE_CHAIN, through: NOWHERE, aboveEvent: 0, searchFrom: "-infinity" };
+  const { sequence, mac, search_from: searchFrom } = row;
   if (row.restored) {
-    return { sequence, mac, day, linkedAt, through: NOWHERE, aboveEvent: await lastLinkedEvent(transaction) };
+    return { sequence, mac, through: NOWHERE, aboveEvent: await lastLinkedEvent(transaction), searchFrom };
   }
   const through = { transaction: row.through_transaction, event: row.through_event };
-  return { sequence, mac, day, linkedAt, through, aboveEvent: row.above_event };
+  return { sequence, mac, through, aboveEvent: row.above_event, searchFrom };
 }
 
 /** A dump was read into another server, which counts its transactions anew: only what is written there counts from here on. */
@@ -128,8 +127,8 @@ async function lastLinkedEvent(transaction: Queryable): Promise<number> {
   return row?.last ?? 0;
 }
 
-/** The bound on the day spares all older partitions: no transaction stays open for a day. */
-async function readUnlinked(transaction: Queryable, { through, aboveEvent, linkedAt }: Head): Promise<EventRow[]> {
+/** The bound on the time spares all older partitions. */
+async function readUnlinked(transaction: Queryable, { through, aboveEvent, searchFrom }: Head): Promise<EventRow[]> {
   return transaction.query<EventRow>(
     `select transaction_id::text as transaction, event_id, (occurred_at at time zone 'UTC')::date::text as day,
             sha256(convert_to(${AUDIT_EVENT_TEXT}, 'UTF8')) as digest
@@ -137,11 +136,32 @@ async function readUnlinked(transaction: Queryable, { through, aboveEvent, linke
       where (transaction_id, event_id) > ($1::xid8, $2::bigint)
         and transaction_id < pg_snapshot_xmin(pg_current_snapshot())
         and event_id > $3
-        and occurred_at > coalesce($4::timestamptz - interval '1 day', '-infinity')
+        and occurred_at >= $4::timestamptz
       order by transaction_id, event_id
       limit ${LINK_SIZE}`,
-    [through.transaction, through.event, aboveEvent, linkedAt ?? null],
+    [through.transaction, through.event, aboveEvent, searchFrom],
   );
+}
+
+/**
+ * Where the next search begins once all that can be linked is: at the oldest event that has to wait, and a day ago at most.
+ * Waiting are those that another transaction on the server holds up, and those that a dump brought along unlinked.
+ */
+async function nextSearchFrom(
+  transaction: Queryable,
+  { through, aboveEvent, searchFrom }: Head,
+  linked: readonly EventRow[],
+): Promise<string> {
+  const last = linked.at(-1);
+  const [row] = await transaction.query<{ search_from: string }>(
+    `select least(min(occurred_at), clock_timestamp() - interval '1 day')::text as search_from
+       from keystead.audit_events
+      where (transaction_id, event_id) > ($1::xid8, $2::bigint)
+        and event_id > $3
+        and occurred_at >= $4::timestamptz`,
+    [last?.transaction ?? through.transaction, last?.event_id ?? through.event, aboveEvent, searchFrom],
+  );
+  return row?.search_from ?? searchFrom;
 }
 
 /** Around midnight transactions overlap; each link is of one day, so that days can be dropped. Pure. */
@@ -178,8 +198,8 @@ async function addLink(
   await transaction.query(
     `insert into keystead.audit_links (
        sequence, audit_key_id, linked_at, day, after_transaction, after_event, through_transaction, through_event,
-       above_event, event_ids, digests, mac
-     ) values ($1, $2, $3, $4, $5::xid8, $6, $7::xid8, $8, $9, $10, $11, $12)`,
+       above_event, event_ids, digests, mac, search_from
+     ) values ($1, $2, $3, $4, $5::xid8, $6, $7::xid8, $8, $9, $10, $11, $12, $13)`,
     [
       link.sequence,
       link.auditKeyId,
@@ -193,9 +213,10 @@ async function addLink(
       link.eventIds.map(String),
       link.digests,
       mac,
+      head.searchFrom,
     ],
   );
-  return { ...link, mac };
+  return { ...link, mac, searchFrom: head.searchFrom };
 }
 
 /** The database's, to the millisecond: what a link says of it has to be what is read again. */

@@ -245,18 +245,15 @@ async function presentDays(transaction: Queryable, linked: ReadonlySet<string>):
 async function reportOf(walk: Walk, found: ChainBreak | undefined): Promise<ChainReport> {
   const { first, last, links, events, droppedThrough, lowestId, highestId } = walk;
   const [row] = await walk.transaction.query<{ unlinked: number; ids: number }>(
-    `select count(*) filter (where transaction_id > $1::xid8 or (transaction_id = $1::xid8 and event_id > $2)) as unlinked,
-            count(*) filter (where event_id between $4 and $5
-              and (transaction_id, event_id) > ($1::xid8, $2::bigint)) as ids
+    `select count(*) as unlinked, count(*) filter (where event_id between $4 and $5) as ids
        from keystead.audit_events
-      where event_id > $3 and occurred_at > coalesce($6::timestamptz - interval '1 day', '-infinity')`,
+      where (transaction_id, event_id) > ($1::xid8, $2::bigint) and event_id > $3`,
     [
       last?.through.transaction ?? "0",
       last?.through.event ?? 0,
       last?.aboveEvent ?? 0,
       Math.min(lowestId, highestId),
       highestId,
-      last?.linkedAt ?? null,
     ],
   );
   const spanned = highestId === 0 ? 0 : highestId - lowestId + 1;
