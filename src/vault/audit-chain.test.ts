@@ -266,6 +266,30 @@ test("days past the retention are dropped behind a checkpoint, and the rest of t
   expect((await verify(context)).break).toMatchObject({ sequence: 1, problem: "this link was removed" });
 });
 
+test("a day of 80,000 events with a link for each is dropped", { timeout: 60_000 }, async () => {
+  await using context = await createTestVault();
+  await tamper(
+    context,
+    `insert into keystead.audit_events (environment_id, occurred_at, actor_kind, actor, action, target_kind, target_id)
+     select gen_random_uuid(), date_trunc('day', now() - interval '500 days', 'UTC') + make_interval(secs => i),
+            'system', 'old', 'x.y', 'x', gen_random_uuid()
+       from generate_series(1, 80000) i`,
+  );
+  await prepareAuditDays(context.vault);
+  await tamper(
+    context,
+    `insert into keystead.audit_links (
+       sequence, audit_key_id, linked_at, day, after_transaction, after_event, through_transaction, through_event,
+       above_event, event_ids, digests, mac
+     )
+     select row_number() over (order by event_id), gen_random_uuid(), now(), (occurred_at at time zone 'UTC')::date,
+            transaction_id, event_id - 1, transaction_id, event_id, 0, array[event_id], '', ''
+       from keystead.audit_events`,
+  );
+  expect(await dropAuditDays(context.vault)).toHaveLength(1);
+  expect(await sequences(context)).toEqual([80_000]);
+});
+
 test("a day with an event that is not linked yet is not dropped", async () => {
   await using context = await createTestVault();
   await insertOldEvent(context);

@@ -1,7 +1,7 @@
 import { auditCheckpointMac, BEFORE_CHAIN } from "../crypto/audit-mac.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import type { Vault } from "./context.ts";
-import { holdChain } from "./link-audit-events.ts";
+import { holdChain, readHead } from "./link-audit-events.ts";
 
 type Keeper = Pick<Vault, "database" | "auditKeys">;
 
@@ -59,18 +59,18 @@ async function makeCheckpoint({ database, auditKeys }: Keeper, day: string): Pro
   });
 }
 
+/** By the end of the chain alone, which is one look into an index: looking each event up among the links takes minutes. */
 async function hasUnlinked(transaction: Queryable, day: string): Promise<boolean> {
+  const { through, aboveEvent } = await readHead(transaction);
   const rows = await transaction.query(
     `select
-       from keystead.audit_events e
-      where e.occurred_at >= $1::date::timestamp at time zone 'UTC'
-        and e.occurred_at < ($1::date + 1)::timestamp at time zone 'UTC'
-        and not exists (
-          select from keystead.audit_links l
-           where l.above_event < e.event_id and (l.through_transaction, l.through_event) >= (e.transaction_id, e.event_id)
-        )
+       from keystead.audit_events
+      where occurred_at >= $1::date::timestamp at time zone 'UTC'
+        and occurred_at < ($1::date + 1)::timestamp at time zone 'UTC'
+        and (transaction_id, event_id) > ($2::xid8, $3::bigint)
+        and event_id > $4
       limit 1`,
-    [day],
+    [day, through.transaction, through.event, aboveEvent],
   );
   return rows.length > 0;
 }
@@ -79,7 +79,10 @@ async function hasUnlinked(transaction: Queryable, day: string): Promise<boolean
 async function lastDroppable(transaction: Queryable, day: string): Promise<{ sequence: number; linkMac: Buffer }> {
   const [row] = await transaction.query<{ sequence: number; link_mac: Buffer }>(
     `with kept as (
-       select coalesce(min(sequence) filter (where day > $1), max(sequence)) as first from keystead.audit_links
+       select coalesce(
+                (select sequence from keystead.audit_links where day > $1 order by sequence limit 1),
+                (select max(sequence) from keystead.audit_links)
+              ) as first
      )
      select sequence, link_mac
        from (

@@ -93,8 +93,8 @@ export function headText({ sequence, mac }: ChainHead): string {
   return `${sequence}:${mac.toString("hex")}`;
 }
 
-/** Where the chain goes on. */
-async function readHead(transaction: Queryable): Promise<Head> {
+/** Where the chain goes on; for who holds it. */
+export async function readHead(transaction: Queryable): Promise<Head> {
   const [row] = await transaction.query<{
     sequence: number;
     mac: Buffer;
@@ -119,10 +119,15 @@ async function readHead(transaction: Queryable): Promise<Head> {
   return { sequence, mac, through, aboveEvent: row.above_event, searchFrom };
 }
 
-/** A dump was read into another server, which counts its transactions anew: only what is written there counts from here on. */
+/**
+ * A dump was read into another server, which counts its transactions anew: only what is written there counts from here on. Ids
+ * are given out in the order of time, so the highest is among those of the last days.
+ */
 async function lastLinkedEvent(transaction: Queryable): Promise<number> {
   const [row] = await transaction.query<{ last: number | null }>(
-    "select max(id) as last from keystead.audit_links cross join unnest(event_ids) as id",
+    `select max(id) as last
+       from keystead.audit_links cross join unnest(event_ids) as id
+      where day >= (select max(day) - 1 from keystead.audit_links)`,
   );
   return row?.last ?? 0;
 }

@@ -72,11 +72,11 @@ async function removeOthers(transaction: Queryable, options: ApiKeysOptions): Pr
         where environment_id = $1 and name in (select name from removed)
        returning name, secret_key_id
      )
-     select name, secret_key_id from ended`,
+     select name, secret_key_id from removed left join ended using (name)`,
     [options.environmentId, options.keys.map(({ name }) => name)],
   );
   for (const { name, secret_key_id: id } of removed) {
-    if (id !== null) await record(transaction, options, "secret-key.ended", id, [name]);
+    await record(transaction, options, "secret-key.ended", id ?? options.environmentId, [name]);
   }
 }
 
@@ -133,9 +133,9 @@ async function updateKey(
      returning k.secret_key_id`,
     values,
   );
-  for (const { secret_key_id: id } of keys) {
-    await record(transaction, options, "secret-key.updated", id, [key.name, ...changed]);
-  }
+  // One that has expired is in the list with its name alone: its events are about the environment.
+  const ids = keys.length > 0 ? keys.map(({ secret_key_id: id }) => id) : [options.environmentId];
+  for (const id of ids) await record(transaction, options, "secret-key.updated", id, [key.name, ...changed]);
 }
 
 function limitsOf({ scopes, connectionSelector, expiresAfterSeconds }: DesiredApiKeyWithToken) {

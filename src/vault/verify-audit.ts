@@ -218,12 +218,15 @@ async function uncoveredEvent({ transaction, days, last }: Walk): Promise<ChainB
   if (!last) return undefined;
   for (const day of await presentDays(transaction, days)) {
     const [row] = await transaction.query<{ event_id: number }>(
-      `select event_id
+      `with covered as materialized (
+         select unnest(event_ids) as event_id from keystead.audit_links where day = $1::date
+       )
+       select event_id
          from keystead.audit_events e
         where occurred_at >= $1::date::timestamp at time zone 'UTC'
           and occurred_at < ($1::date + 1)::timestamp at time zone 'UTC'
           and (event_id <= $2 or (transaction_id, event_id) <= ($3::xid8, $4::bigint))
-          and event_id not in (select unnest(event_ids) from keystead.audit_links where day = $1::date)
+          and not exists (select from covered where covered.event_id = e.event_id)
         order by event_id
         limit 1`,
       [day, last.aboveEvent, last.through.transaction, last.through.event],
