@@ -44,7 +44,9 @@ async function loadInCluster(options: LoadIdentityOptions): Promise<Identity> {
     );
   }
   const directory = options.serviceAccountDirectory ?? SERVICE_ACCOUNT_DIRECTORY;
-  const [ca, namespace] = await Promise.all([readPart(directory, "ca.crt"), readPart(directory, "namespace")]);
+  // One after the other, so that it is always the first missing one that is named.
+  const ca = await readPart(directory, "ca.crt");
+  const namespace = await readPart(directory, "namespace");
   return {
     server: { protocol: "https:", host, port, basePath: "", tls: { ca, skipVerify: false } },
     bearer: tokenFile(join(directory, "token")),
