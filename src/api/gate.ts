@@ -1,4 +1,5 @@
 import type { FastifyReply, FastifyRequest } from "fastify";
+import { Secret } from "../crypto/secret.ts";
 import { hasCode, KeysteadError } from "../errors.ts";
 import type { AuthenticationFailures } from "./authentication-failures.ts";
 import { unknownKey } from "../vault/admit-key.ts";
@@ -34,15 +35,14 @@ interface GateOptions {
   readonly addressOf: (request: FastifyRequest) => string;
 }
 
-/** Keeps nothing itself. */
+/** Keeps of each connection the key that came last. */
 export function createGate({ limits, failures, tokens, addressOf }: GateOptions): Gate {
+  const digestOf = createKeyDigests();
   return {
     async admit(request, reply) {
       const token = serviceAccountTokenIn(request.headers.authorization);
       const keyDigest =
-        token === undefined
-          ? keyDigestOf(request.headers.authorization)
-          : await tokens.digestOf(token, environmentNamed(request));
+        token === undefined ? digestOf(request) : await tokens.digestOf(token, environmentNamed(request));
       const address = addressOf(request);
       const found = limits.of(keyDigest);
       const limit = found instanceof Promise ? await found : found;
@@ -59,6 +59,21 @@ export function createGate({ limits, failures, tokens, addressOf }: GateOptions)
         keyDigest: keyDigestIn(request.headers.authorization),
         requestId: request.id,
       }),
+  };
+}
+
+/**
+ * The digests of keys. An application keeps its connections and sends the same key on each, so what the last request of a
+ * connection came with is checked and hashed once.
+ */
+function createKeyDigests(): (request: FastifyRequest) => Buffer {
+  const last = new WeakMap<object, { readonly authorization: Secret; readonly keyDigest: Buffer }>();
+  return ({ socket, headers: { authorization } }) => {
+    const known = last.get(socket);
+    if (known !== undefined && known.authorization.reveal() === authorization) return known.keyDigest;
+    const keyDigest = keyDigestOf(authorization);
+    if (authorization !== undefined) last.set(socket, { authorization: new Secret(authorization), keyDigest });
+    return keyDigest;
   };
 }
 

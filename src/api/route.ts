@@ -172,18 +172,15 @@ async function* logged(deps: ApiDeps, reply: FastifyReply, pieces: AsyncIterable
 }
 
 /** What `work` gives. Rejects with `database_timeout` when it takes longer: all that a request ever waits for is the database. */
-export async function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
-  let limit: NodeJS.Timeout | undefined;
-  const over = new Promise<never>((_resolve, reject) => {
-    limit = setTimeout(() => {
+export function within<T>(milliseconds: number, work: Promise<T>): Promise<T> {
+  // By hand: `Promise.race` makes several times as many objects, for every request.
+  return new Promise((resolve, reject) => {
+    const limit = setTimeout(() => {
       reject(late(milliseconds));
     }, milliseconds);
+    const stop = (): void => clearTimeout(limit);
+    void work.then(resolve, reject).then(stop, stop);
   });
-  try {
-    return await Promise.race([work, over]);
-  } finally {
-    clearTimeout(limit);
-  }
 }
 
 function late(milliseconds: number): KeysteadError {

@@ -27,13 +27,16 @@ const LENGTH_BYTES = 4;
 const DATA_KEY_BYTES = 32;
 
 /** What a value is. Stable for ever: they are part of the additional data, whatever tables and columns are called. */
-export type SealedLabel =
-  | "environment.digest-key"
-  | "environment.variables"
-  | "environment.secret-key"
-  | "integration.client"
-  | "connection.credentials"
-  | "connection.config";
+const LABEL_BYTES = {
+  "environment.digest-key": Buffer.from("environment.digest-key"),
+  "environment.variables": Buffer.from("environment.variables"),
+  "environment.secret-key": Buffer.from("environment.secret-key"),
+  "integration.client": Buffer.from("integration.client"),
+  "connection.credentials": Buffer.from("connection.credentials"),
+  "connection.config": Buffer.from("connection.config"),
+} as const;
+
+export type SealedLabel = keyof typeof LABEL_BYTES;
 
 /** Where a sealed value belongs. */
 export interface SealedPlace {
@@ -48,6 +51,8 @@ export interface SealedPlace {
 /** A data encryption key, ready for use. */
 export interface DataKey {
   readonly id: string;
+  /** As values sealed with it name it. */
+  readonly idBytes: Buffer;
   readonly key: KeyObject;
 }
 
@@ -56,15 +61,17 @@ export function generateDataKey(): Buffer {
   return randomBytes(DATA_KEY_BYTES);
 }
 
-/** Throws `encryption_key_invalid` unless `bytes` are 32. */
+/** Throws `encryption_key_invalid` unless `bytes` are 32 and `id` is a UUID. */
 export function importDataKey(id: string, bytes: Buffer): DataKey {
+  const idBytes = uuidBytes(id);
+  if (!idBytes) throw new KeysteadError("encryption_key_invalid", `data key ${JSON.stringify(id)} is named by no UUID`);
   if (bytes.length !== DATA_KEY_BYTES) {
     throw new KeysteadError(
       "encryption_key_invalid",
       `data key ${id} has ${bytes.length} bytes instead of ${DATA_KEY_BYTES}`,
     );
   }
-  return { id, key: createSecretKey(bytes) };
+  return { id, idBytes, key: createSecretKey(bytes) };
 }
 
 /** Encrypts `plaintext` (UTF-8) for one place. Throws `sealed_value_invalid` for an empty text: nothing stored is empty. */
@@ -74,7 +81,7 @@ export function sealValue(key: DataKey, plaintext: string, place: SealedPlace, i
   const cipher = createCipheriv("aes-256-gcm", key.key, iv, { authTagLength: TAG_BYTES });
   cipher.setAAD(additionalData(place));
   const ciphertext = Buffer.concat([cipher.update(plaintext, "utf8"), cipher.final()]);
-  return Buffer.concat([Buffer.of(VERSION), idBytes(place, key.id), iv, cipher.getAuthTag(), ciphertext]);
+  return Buffer.concat([VERSION_FIELD, key.idBytes, iv, cipher.getAuthTag(), ciphertext]);
 }
 
 /** Id of the data key that a value was sealed with. Throws `sealed_value_invalid` when the bytes are no sealed value. */
@@ -86,13 +93,19 @@ export function dataKeyIdOf(sealed: Buffer, place: SealedPlace): string {
   return uuidText(sealed.subarray(1, IV_START));
 }
 
+/** Whether a value names this key, in the format of today. Says nothing of whether it opens. */
+export function isSealedWith(key: DataKey, sealed: Buffer): boolean {
+  return sealed.length > CIPHERTEXT_START && sealed[0] === VERSION && key.idBytes.compare(sealed, 1, IV_START) === 0;
+}
+
 /**
  * The plaintext of a sealed value. Throws `sealed_value_invalid` when it was made for another place, revision or key,
  * or was changed or cut: GCM cannot tell these apart, and none of them is ever answered with anything but an error.
  */
 export function openValue(key: DataKey, sealed: Buffer, place: SealedPlace): string {
-  const keyId = dataKeyIdOf(sealed, place);
-  if (keyId !== key.id) throw invalid(place, `it was sealed with data key ${keyId}, not ${key.id}`);
+  if (!isSealedWith(key, sealed)) {
+    throw invalid(place, `it was sealed with data key ${dataKeyIdOf(sealed, place)}, not ${key.id}`);
+  }
   const iv = sealed.subarray(IV_START, TAG_START);
   // The tag's length is fixed here, not taken from the input: a cut tag would be 2^32 times easier to forge.
   const decipher = createDecipheriv("aes-256-gcm", key.key, iv, { authTagLength: TAG_BYTES });
@@ -118,9 +131,9 @@ export function additionalData(place: SealedPlace): Buffer {
   revision.writeUInt32BE(place.revision % 2 ** 32, 4);
   return lengthPrefixed([
     VERSION_FIELD,
-    Buffer.from(place.label, "utf8"),
-    idBytes(place, place.environmentId),
-    idBytes(place, place.rowId),
+    LABEL_BYTES[place.label],
+    placeIdBytes(place, place.environmentId),
+    placeIdBytes(place, place.rowId),
     revision,
   ]);
 }
@@ -138,7 +151,7 @@ export function lengthPrefixed(fields: readonly Buffer[]): Buffer {
   return joined;
 }
 
-function idBytes(place: SealedPlace, id: string): Buffer {
+function placeIdBytes(place: SealedPlace, id: string): Buffer {
   const bytes = uuidBytes(id);
   if (!bytes) throw invalid(place, `${JSON.stringify(id)} is not a UUID`);
   return bytes;

@@ -68,8 +68,13 @@ function kindOfPrefix(prefix: string | undefined): TokenKind | undefined {
   return undefined;
 }
 
+/** Every request asks for it, so not by way of a bigint. */
 function checksum(text: string): string {
-  return base62(BigInt(crc32(text)), CHECKSUM_DIGITS);
+  let digits = "";
+  for (let rest = crc32(text); digits.length < CHECKSUM_DIGITS; rest = Math.floor(rest / ALPHABET.length)) {
+    digits = ALPHABET.charAt(rest % ALPHABET.length) + digits;
+  }
+  return digits;
 }
 
 function base62(value: bigint, digits: number): string {

@@ -17,6 +17,7 @@ test("ids made later sort later, and none comes twice", () => {
 test("text and bytes turn into each other, and what is no UUID is told apart", () => {
   const id = uuidv7();
   expect(uuidText(uuidBytes(id) ?? Buffer.alloc(0))).toBe(id);
+  expect(uuidBytes("00112233-4455-6677-8899-AABBCCddeeff")?.toString("hex")).toBe("00112233445566778899aabbccddeeff");
   for (const text of ["", "acme", id.slice(1), `${id}0`, id.replace("-", ""), ` ${id}`]) {
     expect(uuidBytes(text)).toBeUndefined();
   }

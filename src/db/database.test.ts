@@ -102,6 +102,26 @@ test("a login that is refused is told without the password too", async () => {
   expect(inspect(failure, { depth: 10, showHidden: true })).not.toContain("canary");
 });
 
+test("an instant is read to the millisecond, whatever year it is in", async () => {
+  await using context = await openTestDatabase();
+  const instants = [
+    "2026-11-24 08:00:00.123456+00",
+    "1970-01-01 00:00:00+00",
+    "0044-03-15 12:00:00+00 BC",
+    "12026-01-01 00:00:00+00",
+  ];
+  const rows = await context.database.query<{ instant: Date }>(
+    "select text::timestamptz as instant from unnest($1::text[]) with ordinality as t (text, position) order by position",
+    [instants],
+  );
+  expect(rows.map(({ instant }) => instant.getTime())).toEqual([
+    Date.UTC(2026, 10, 24, 8, 0, 0, 123),
+    0,
+    Date.UTC(-43, 2, 15, 12),
+    Date.UTC(12026, 0, 1),
+  ]);
+});
+
 test("a count that a JavaScript number cannot hold is refused instead of being rounded", async () => {
   await using context = await openTestDatabase();
   expect(await context.database.query("select 9007199254740991::int8 as n")).toEqual([{ n: 9_007_199_254_740_991 }]);

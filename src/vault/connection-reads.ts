@@ -34,6 +34,14 @@ export interface ReadPermissions {
   readonly may_read_credentials: boolean;
 }
 
+/** What callers of one moment ask for, as it is answered: the question's own words are left out. */
+type StoredRow = { readonly position: number; readonly is_large: boolean } & ReadPermissions &
+  (
+    | Omit<FoundConnectionRow, "unique_key" | "connection_id">
+    | { readonly integration_id: string; readonly connection_row_id: null }
+    | { readonly integration_id: null; readonly connection_row_id: null }
+  );
+
 /** How far the way from key to connection went. A key that opens nothing has no row. */
 export type ConnectionReadRow = ReadPermissions &
   (
@@ -50,25 +58,19 @@ export type ConnectionReadRow = ReadPermissions &
  * What the key may do and which connections it was made for stand in the row that finds it, and are part of the look-up:
  * a connection that it was not made for is not found.
  *
+ * The way from a key to an integration is looked up once for all who go it; what follows is a look-up for each question.
+ *
  * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
  * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
  * whichever table looks small, and keep to it when it no longer is. How large a value is stands beside it; it is fetched
  * only where it is given, and only then recorded as read. Sealed values come in base64: two thirds of the
  * bytes of a `bytea` in hex, and a quarter of the time to decode.
  */
-const readText = (recorded: string): string => `with asked as (
-     select * from unnest($1::int[], $2::bytea[], $3::text[], $4::text[], $5::text[], $6::text[], $7::int[])
-       as a (position, digest, fingerprint, unique_key, connection_id, address, occurrences)
-   ),
-   found as (
-     select a.position, a.fingerprint, a.address, a.occurrences, k.may_read, k.may_read_credentials,
-            n.integration_id, n.unique_key, n.provider,
-            e.environment_id, c.connection_row_id, c.numeric_id, c.connection_id, c.end_user, c.tags, c.metadata,
-            c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
-            coalesce(c.sealed_bytes > $8::int, false) as is_large,
-            case when k.may_read_credentials then c.credentials_sealed end as credentials_sealed,
-            c.credentials_revision, c.config_sealed, c.config_revision, c.revision
-       from asked a
+const readText = (recorded: string): string => `with way as materialized (
+     select a.way, a.fingerprint, a.address, k.connection_selector, k.may_read, k.may_read_credentials,
+            e.environment_id, n.integration_id, n.provider
+       from unnest((select $1::bytea[]), (select $2::text[]), (select $3::text[]), (select $4::text[]))
+            with ordinality as a (digest, fingerprint, unique_key, address, way)
       cross join lateral (
         select k.environment_id, k.connection_selector,
                ${permits("k", "connections:read", "connections:read_credentials")} as may_read,
@@ -84,23 +86,35 @@ const readText = (recorded: string): string => `with asked as (
          limit 1
       ) e
        left join lateral (
-        select n.integration_id, n.unique_key, n.provider
+        select n.integration_id, n.provider
           from keystead.integrations n
          where n.environment_id = e.environment_id and n.unique_key = a.unique_key and n.deleted_at is null
            and k.may_read
          limit 1
       ) n on true
+   ),
+   found as (
+     select q.position, q.occurrences, w.fingerprint, w.address, w.may_read, w.may_read_credentials,
+            w.integration_id, w.provider,
+            w.environment_id, c.connection_row_id, c.numeric_id, c.end_user, c.tags, c.metadata,
+            c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
+            coalesce(c.sealed_bytes > $8::int, false) as is_large,
+            case when w.may_read_credentials then c.credentials_sealed end as credentials_sealed,
+            c.credentials_revision, c.config_sealed, c.config_revision, c.revision
+       from unnest((select $5::int[]), (select $6::text[]), (select $7::int[]))
+            with ordinality as q (way, connection_id, occurrences, position)
+       join way w on w.way = q.way
        left join lateral (
         select c.*, octet_length(c.config_sealed) + coalesce(octet_length(c.credentials_sealed), 0) as sealed_bytes
           from keystead.connections c
-         where c.environment_id = e.environment_id and c.integration_id = n.integration_id
-           and c.connection_id = a.connection_id and c.deleted_at is null
-           and ${selects("k", "c")}
+         where c.environment_id = w.environment_id and c.integration_id = w.integration_id
+           and c.connection_id = q.connection_id and c.deleted_at is null
+           and ${selects("w", "c")}
          limit 1
       ) c on true
    )${recorded}
-   select position, is_large, may_read, may_read_credentials, integration_id, unique_key, provider, environment_id,
-          connection_row_id, numeric_id, connection_id, end_user, tags, metadata, created_at, updated_at,
+   select position, is_large, may_read, may_read_credentials, integration_id, provider, environment_id,
+          connection_row_id, numeric_id, end_user, tags, metadata, created_at, updated_at,
           credentials_type, credentials_expires_at,
           case when not is_large then encode(credentials_sealed, 'base64') end as credentials_sealed, credentials_revision,
           case when not is_large then encode(config_sealed, 'base64') end as config_sealed, config_revision
@@ -137,9 +151,18 @@ export interface ReadConnectionRowsOptions {
   readonly maxBytes?: number;
 }
 
+/** Where a key leads with one integration: callers who ask for many connections go it once. */
+interface Way {
+  /** From 1. */
+  readonly number: number;
+  readonly read: ConnectionRead;
+}
+
 /** What several callers of one moment may want to know. */
 interface Question {
-  readonly read: ConnectionRead;
+  readonly way: Way;
+  readonly connectionId: string;
+  /** From 1. */
   readonly position: number;
   occurrences: number;
 }
@@ -153,40 +176,56 @@ export async function readConnectionRows(
   reads: readonly ConnectionRead[],
   { recorded = true, maxBytes = UNLIMITED_BYTES }: ReadConnectionRowsOptions = {},
 ): Promise<(ConnectionReadRow | typeof TOO_LARGE | undefined)[]> {
+  const ways = new Map<string, Way>();
   const questions = new Map<string, Question>();
   const askedBy = reads.map((read) => {
-    const key = questionKey(read);
-    const known = questions.get(key);
-    if (known) {
-      known.occurrences += 1;
-      return known;
-    }
-    const question = { read, position: questions.size, occurrences: 1 };
-    questions.set(key, question);
+    const { connectionId } = read;
+    const way = getOrInsert(ways, wayKey(read), (number) => ({ number, read }));
+    const question = getOrInsert(questions, `${way.number} ${connectionId}`, (position) => ({
+      way,
+      connectionId,
+      position,
+      occurrences: 0,
+    }));
+    question.occurrences += 1;
     return question;
   });
   const asked = [...questions.values()];
-  const rows = await database.read<ConnectionReadRow & { readonly position: number; readonly is_large: boolean }>(
-    recorded ? READ_AND_RECORD : READ_UNRECORDED,
-    [
-      asked.map(({ position }) => String(position)),
-      asked.map(({ read }) => `\\x${read.keyDigest.toString("hex")}`),
-      asked.map(({ read }) => read.keyFingerprint),
-      asked.map(({ read }) => read.providerConfigKey),
-      asked.map(({ read }) => read.connectionId),
-      asked.map(({ read }) => read.address ?? null),
-      asked.map(({ occurrences }) => String(occurrences)),
-      maxBytes,
-    ],
-  );
+  const gone = [...ways.values()].map(({ read }) => read);
+  const rows = await database.read<StoredRow>(recorded ? READ_AND_RECORD : READ_UNRECORDED, [
+    gone.map(({ keyDigest }) => `\\x${keyDigest.toString("hex")}`),
+    gone.map(({ keyFingerprint }) => keyFingerprint),
+    gone.map(({ providerConfigKey }) => providerConfigKey),
+    gone.map(({ address }) => address ?? null),
+    asked.map(({ way }) => String(way.number)),
+    asked.map(({ connectionId }) => connectionId),
+    asked.map(({ occurrences }) => String(occurrences)),
+    maxBytes,
+  ]);
   const answers = new Map<number, ConnectionReadRow | typeof TOO_LARGE>();
-  for (const row of rows) answers.set(row.position, row.is_large ? TOO_LARGE : row);
+  for (const row of rows) {
+    const question = asked[row.position - 1];
+    if (question) answers.set(row.position, row.is_large ? TOO_LARGE : answerOf(row, question));
+  }
   return askedBy.map(({ position }) => answers.get(position));
 }
 
-/**
- * The same for equal questions only: the digest has one length, and no text that Postgres can look for holds U+0000.
- */
-function questionKey({ keyDigest, providerConfigKey, connectionId, address }: ConnectionRead): string {
-  return [keyDigest.toString("latin1"), providerConfigKey, connectionId, address].join("\0");
+/** The names that were asked for are those of the row. */
+function answerOf(row: StoredRow, { way, connectionId }: Question): ConnectionReadRow {
+  if (row.connection_row_id === null) return row;
+  return Object.assign(row, { unique_key: way.read.providerConfigKey, connection_id: connectionId });
+}
+
+/** What is known under a key, or what `make` gives for it and its number, from 1. */
+function getOrInsert<Value>(known: Map<string, Value>, key: string, make: (number: number) => Value): Value {
+  const found = known.get(key);
+  if (found !== undefined) return found;
+  const value = make(known.size + 1);
+  known.set(key, value);
+  return value;
+}
+
+/** The same for equal ways only: the digest has one length, and no text that Postgres can look for holds U+0000. */
+function wayKey({ keyDigest, providerConfigKey, address }: ConnectionRead): string {
+  return [keyDigest.toString("latin1"), providerConfigKey, address].join("\0");
 }

@@ -1,7 +1,14 @@
 import type { KeyObject } from "node:crypto";
 import { importDigestKey } from "../crypto/digest.ts";
 import type { KeyEncryptionKeys, WrappedKeyPlace } from "../crypto/kek.ts";
-import { dataKeyIdOf, importDataKey, openValue, type DataKey, type SealedPlace } from "../crypto/sealed-value.ts";
+import {
+  dataKeyIdOf,
+  importDataKey,
+  isSealedWith,
+  openValue,
+  type DataKey,
+  type SealedPlace,
+} from "../crypto/sealed-value.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
 import { asKeysteadError, KeysteadError } from "../errors.ts";
@@ -76,15 +83,20 @@ export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKey
   return {
     of,
     async open(sealed, place) {
-      const keyId = dataKeyIdOf(sealed, place);
-      const known = (await of(place.environmentId)).dataKeys.get(keyId);
-      const key = known ?? (await reload(place.environmentId)).dataKeys.get(keyId);
+      const { environmentId } = place;
+      const key = keyOf(await of(environmentId), sealed) ?? keyOf(await reload(environmentId), sealed);
       if (key) return openValue(key, sealed, place);
-      throw new KeysteadError("sealed_value_invalid", `environment ${place.environmentId} has no data key ${keyId}`);
+      const keyId = dataKeyIdOf(sealed, place);
+      throw new KeysteadError("sealed_value_invalid", `environment ${environmentId} has no data key ${keyId}`);
     },
     forget: (environmentId) => void cache.delete(environmentId),
     put: (environmentId, keySet) => remember(environmentId, Promise.resolve(keySet)),
   };
+}
+
+/** The key that a value names. Nearly every value is sealed with the active one. */
+function keyOf({ activeKey, dataKeys }: EnvironmentKeySet, sealed: Buffer): DataKey | undefined {
+  return isSealedWith(activeKey, sealed) ? activeKey : dataKeys.values().find((key) => isSealedWith(key, sealed));
 }
 
 interface WrappedKeyRow {
