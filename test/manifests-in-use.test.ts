@@ -9,7 +9,6 @@ import { apiVersionOf, resourcePath } from "../src/kube/resource-path.ts";
 import { parseConnection } from "../src/resources/connection.ts";
 import { parseEnvironment } from "../src/resources/environment.ts";
 import { parseIntegration } from "../src/resources/integration.ts";
-import { installCrds } from "./support/crds.ts";
 import { eventually } from "./support/eventually.ts";
 import { LARGEST } from "./support/largest-manifests.ts";
 import { KINDS, type KindName, SMALLEST } from "./support/manifest-case.ts";
@@ -22,7 +21,6 @@ let client: KubeClient;
 let namespace: TestNamespace;
 
 beforeAll(async () => {
-  await installCrds();
   client = createKubeClient(await loadIdentity({ kubeconfig: inject("controlPlane").kubeconfig, env: {} }));
   namespace = await createNamespace("in-use");
 });

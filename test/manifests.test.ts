@@ -8,7 +8,6 @@ import { apiVersionOf, resourcePath } from "../src/kube/resource-path.ts";
 import { parseConnection } from "../src/resources/connection.ts";
 import { parseEnvironment } from "../src/resources/environment.ts";
 import { parseIntegration } from "../src/resources/integration.ts";
-import { installCrds } from "./support/crds.ts";
 import { KINDS, type KindName, type Refused, SMALLEST, specOf } from "./support/manifest-case.ts";
 import { REFUSED_CONNECTIONS } from "./support/refused-connections.ts";
 import { REFUSED_ENVIRONMENTS } from "./support/refused-environments.ts";
@@ -28,7 +27,6 @@ let client: KubeClient;
 let namespace: TestNamespace;
 
 beforeAll(async () => {
-  await installCrds();
   client = createKubeClient(await loadIdentity({ kubeconfig: inject("controlPlane").kubeconfig, env: {} }));
   namespace = await createNamespace("manifests");
 });

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import { connection as manifest } from "../../test/support/resources.ts";
-import { installCrds } from "../../test/support/crds.ts";
 import { createNamespace, kubectl, type TestNamespace } from "../../test/support/servers.ts";
 import { createKubeClient, type KubeClient } from "../kube/client.ts";
 import { loadIdentity } from "../kube/identity.ts";
@@ -14,7 +13,7 @@ let namespace: TestNamespace;
 
 beforeAll(async () => {
   client = createKubeClient(await loadIdentity({ kubeconfig: inject("controlPlane").kubeconfig, env: {} }));
-  [namespace] = await Promise.all([createNamespace("claim"), installCrds()]);
+  namespace = await createNamespace("claim");
 });
 afterAll(async () => {
   await client[Symbol.asyncDispose]();

@@ -1,19 +1,16 @@
+import { parseAllDocuments } from "yaml";
+import type { KubeClient } from "../../src/kube/client.ts";
 import { crdYaml } from "../../src/resources/crd.ts";
-import { kubectl } from "./servers.ts";
+import { eventually } from "./eventually.ts";
 
-let installed: Promise<void> | undefined;
+const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
-/**
- * Installs the CRDs into the run's control plane and resolves when objects of them can be made. Test files may all call
- * it at once: a server-side apply of the same text by the same manager changes nothing the second time.
- */
-export function installCrds(): Promise<void> {
-  installed ??= install();
-  return installed;
-}
-
-async function install(): Promise<void> {
-  const crds = ["environments", "integrations", "connections"].map((plural) => `crd/${plural}.keystead.dev`);
-  await kubectl(["apply", "--server-side", "--field-manager=keystead-tests", "-f", "-"], { stdin: crdYaml() });
-  await kubectl(["wait", "--for=condition=Established", "--timeout=30s", ...crds]);
+/** Installs the CRDs into a control plane that has none, and resolves when objects of them can be made. */
+export async function installCrds(client: KubeClient): Promise<void> {
+  for (const document of parseAllDocuments(crdYaml())) {
+    await client.request({ method: "POST", path: CRDS, body: document.toJS() });
+  }
+  for (const plural of ["environments", "integrations", "connections"]) {
+    await eventually(() => client.request({ method: "GET", path: `/apis/keystead.dev/v1alpha1/${plural}` }));
+  }
 }

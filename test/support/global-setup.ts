@@ -7,6 +7,9 @@ import { createChildProcesses } from "../../dev/processes/child-processes.ts";
 import { startControlPlane } from "../../dev/control-plane/control-plane.ts";
 import { startPostgres } from "../../dev/postgres/postgres.ts";
 import { makeScratchDirectory } from "../../dev/processes/scratch-directory.ts";
+import { createKubeClient } from "../../src/kube/client.ts";
+import { loadIdentity } from "../../src/kube/identity.ts";
+import { installCrds } from "./crds.ts";
 import { templateName } from "./template-name.ts";
 
 declare module "vitest" {
@@ -36,7 +39,7 @@ declare module "vitest" {
 const MAX_CONNECTIONS = 300;
 
 /**
- * One control plane and one Postgres for the whole run: a namespace and a database of its own isolate a test as well as
+ * One control plane, with our CRDs, and one Postgres for the whole run: a namespace and a database of its own isolate a test as well as
  * servers of its own would, and starting those takes 3 s. No fsync, because the state dies with the run.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
@@ -57,6 +60,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
       }),
       process.env["DATABASE_URL"] ?? startOwnPostgres(directory, children),
     ]);
+    await using admin = createKubeClient(await loadIdentity({ kubeconfig: controlPlane.kubeconfig, env: {} }));
+    await installCrds(admin);
     project.provide("controlPlane", {
       url: controlPlane.url,
       kubeconfig: controlPlane.kubeconfig,
@@ -72,7 +77,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     await children[Symbol.asyncDispose]();
     // A server of one's own is gone by now; another one keeps what it is not told to forget.
-    if (process.env["DATABASE_URL"]) await dropTemplate(process.env["DATABASE_URL"], run);
+    if (process.env["DATABASE_URL"]) await dropTemplates(process.env["DATABASE_URL"], run);
   };
 }
 
@@ -86,9 +91,11 @@ async function startOwnPostgres(directory: string, children: ReturnType<typeof c
   return postgres.superuserUrl;
 }
 
-async function dropTemplate(ownerUrl: string, run: string): Promise<void> {
+async function dropTemplates(ownerUrl: string, run: string): Promise<void> {
   const client = new Client({ connectionString: ownerUrl });
   await client.connect();
-  await client.query(`drop database if exists ${templateName(run)} with (force)`);
+  for (const template of ["migrated", "guarded"] as const) {
+    await client.query(`drop database if exists ${templateName(run, template)} with (force)`);
+  }
   await client.end();
 }

@@ -3,7 +3,6 @@ import { KeysteadError } from "../../src/errors.ts";
 import { EVENT, resourcePath } from "../../src/kube/resource-path.ts";
 import { administrator, KINDS, type Objects, objectsOf } from "./cluster.ts";
 import { controllerKubeconfig } from "./controller-identity.ts";
-import { installCrds } from "./crds.ts";
 import { type History, recordHistory } from "./history.ts";
 import { type KeysteadProcess, startProcess } from "./keystead-process.ts";
 import { type Place, readTables, searchLeaks } from "./leaks.ts";
@@ -37,7 +36,7 @@ export interface Installation extends AsyncDisposable {
 export async function createInstallation(prefix: string): Promise<Installation> {
   await using stack = new AsyncDisposableStack();
   const client = stack.use(await administrator());
-  const [namespace, database] = await Promise.all([createNamespace(prefix), createDatabase(), installCrds()]);
+  const [namespace, database] = await Promise.all([createNamespace(prefix), createDatabase()]);
   stack.use(database);
   const history = stack.use(await recordHistory(client, namespace.name));
   const environment = {

@@ -1,14 +1,13 @@
 import { join } from "node:path";
-import { parseAllDocuments } from "yaml";
 import { findBinaries } from "../../dev/control-plane/binaries.ts";
 import { startControlPlane } from "../../dev/control-plane/control-plane.ts";
 import { createChildProcesses } from "../../dev/processes/child-processes.ts";
 import { makeScratchDirectory } from "../../dev/processes/scratch-directory.ts";
-import { createKubeClient, type KubeClient } from "../../src/kube/client.ts";
+import { createKubeClient } from "../../src/kube/client.ts";
 import { loadIdentity } from "../../src/kube/identity.ts";
 import { NAMESPACE, resourcePath } from "../../src/kube/resource-path.ts";
-import { crdYaml } from "../../src/resources/crd.ts";
 import { type Objects, objectsOf } from "./cluster.ts";
+import { installCrds } from "./crds.ts";
 import { eventually } from "./eventually.ts";
 
 /** A control plane beside that of the run, with our CRDs and one namespace. */
@@ -18,8 +17,6 @@ export interface SecondCluster extends AsyncDisposable {
   /** What a controller has to be started with to work on it, with all rights. */
   readonly environment: Readonly<Record<string, string>>;
 }
-
-const CRDS = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions";
 
 /** Starts it, which takes 3 s. */
 export async function startSecondCluster(namespace: string): Promise<SecondCluster> {
@@ -50,11 +47,4 @@ export async function startSecondCluster(namespace: string): Promise<SecondClust
     },
     [Symbol.asyncDispose]: () => owned.disposeAsync(),
   };
-}
-
-async function installCrds(client: KubeClient): Promise<void> {
-  for (const document of parseAllDocuments(crdYaml())) {
-    await client.request({ method: "POST", path: CRDS, body: document.toJS() });
-  }
-  await eventually(() => client.request({ method: "GET", path: "/apis/keystead.dev/v1alpha1/connections" }));
 }

@@ -1,12 +1,17 @@
 import { execFile } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { dirname, join } from "node:path";
-import { Client } from "pg";
+import type { Client } from "pg";
 import { inject } from "vitest";
 import { Secret } from "../../src/crypto/secret.ts";
 import { migrate } from "../../src/db/migrate.ts";
 import { KeysteadError } from "../../src/errors.ts";
-import { templateName } from "./template-name.ts";
+import type { KubeClient } from "../../src/kube/client.ts";
+import { refuseUnauditedWrites } from "./audit-guard.ts";
+import { administrator } from "./cluster.ts";
+import { query, withClient } from "./database.ts";
+import { refuseUnheldWrites } from "./reign-guard.ts";
+import { templateName, type Template } from "./template-name.ts";
 
 export interface TestDatabase extends AsyncDisposable {
   /** May do everything. */
@@ -30,15 +35,22 @@ const SETUP_LOCK = 7_310_001;
 
 /** A database of its own with the current schema: a copy of a template that the first caller of the run migrates. */
 export async function createDatabase(): Promise<TestDatabase> {
-  const template = await migratedTemplate();
-  return databaseFrom(template);
+  return databaseFrom(await templateOf("migrated"));
+}
+
+/** The same where a write without a reign or without an audit event fails. */
+export async function createGuardedDatabase(): Promise<TestDatabase> {
+  return databaseFrom(await templateOf("guarded"));
 }
 
 /** A database of its own without any schema, for tests of the migration itself. The running login exists. */
 export async function createEmptyDatabase(): Promise<TestDatabase> {
-  await asOwner((client) => underLock(client, () => ensureRuntimeLogin(client)));
+  await underLock((client) => ensureRuntimeLogin(client));
   return databaseFrom("template1");
 }
+
+/** Of this worker. Not kubectl, which takes a fifth of a second of a processor for each. */
+let admin: Promise<KubeClient> | undefined;
 
 /**
  * A namespace of its own. It is left behind: the control plane ends with the run, and emptying a namespace, which asks for
@@ -46,7 +58,9 @@ export async function createEmptyDatabase(): Promise<TestDatabase> {
  */
 export async function createNamespace(prefix: string): Promise<TestNamespace> {
   const name = uniqueName(prefix);
-  await kubectl(["create", "namespace", name]);
+  admin ??= administrator();
+  const body = { apiVersion: "v1", kind: "Namespace", metadata: { name } };
+  await (await admin).request({ method: "POST", path: "/api/v1/namespaces", body });
   return { name, toString: () => name };
 }
 
@@ -78,38 +92,45 @@ function uniqueName(prefix: string): string {
 }
 
 async function databaseFrom(template: string): Promise<TestDatabase> {
+  const server = inject("postgres").ownerUrl;
   const name = uniqueName("test").replaceAll("-", "_");
-  await asOwner((client) => client.query(`create database ${name} template ${template}`));
+  await query(server, `create database ${name} template ${template}`);
   return {
     ownerUrl: urlOf(name),
     url: urlOf(name, RUNTIME_LOGIN, RUNTIME_PASSWORD),
     async [Symbol.asyncDispose]() {
       // "force" ends the sessions of a test that failed before it closed its pools.
-      await asOwner((client) => client.query(`drop database if exists ${name} with (force)`));
+      await query(server, `drop database if exists ${name} with (force)`);
     },
   };
 }
 
-/** One template for each run and server, also where several workers, or several runs on one external server, ask at once. */
-let template: Promise<string> | undefined;
+/** One of each for each run and server, also where several workers, or several runs on one external server, ask at once. */
+const templates = new Map<Template, Promise<string>>();
 
-function migratedTemplate(): Promise<string> {
-  template ??= asOwner((client) =>
-    underLock(client, async () => {
-      const name = templateName(inject("postgres").run);
-      const existing = await client.query("select 1 from pg_database where datname = $1", [name]);
-      if (existing.rowCount) return name;
-      await ensureRuntimeLogin(client);
-      // Under another name until it is complete: a run that was killed in between must not leave half a schema as the template.
-      const unfinished = `${name}_unfinished`;
-      await client.query(`drop database if exists ${unfinished} with (force)`);
-      await client.query(`create database ${unfinished}`);
-      await migrate({ ownerUrl: new Secret(urlOf(unfinished)), runtimeRole: RUNTIME_ROLE });
-      await client.query(`alter database ${unfinished} rename to ${name}`);
-      return name;
-    }),
-  );
-  return template;
+function templateOf(template: Template): Promise<string> {
+  const made = templates.get(template) ?? underLock((client) => makeTemplate(client, template));
+  templates.set(template, made);
+  return made;
+}
+
+async function makeTemplate(client: Client, template: Template): Promise<string> {
+  const name = templateName(inject("postgres").run, template);
+  const existing = await client.query("select 1 from pg_database where datname = $1", [name]);
+  if (existing.rowCount) return name;
+  await ensureRuntimeLogin(client);
+  // Under another name until it is complete: a run that was killed in between must not leave half a schema as the template.
+  const unfinished = `${name}_unfinished`;
+  const ownerUrl = urlOf(unfinished);
+  await client.query(`drop database if exists ${unfinished} with (force)`);
+  await client.query(`create database ${unfinished}`);
+  await migrate({ ownerUrl: new Secret(ownerUrl), runtimeRole: RUNTIME_ROLE });
+  if (template === "guarded") {
+    await refuseUnheldWrites(ownerUrl);
+    await refuseUnauditedWrites(ownerUrl);
+  }
+  await client.query(`alter database ${unfinished} rename to ${name}`);
+  return name;
 }
 
 async function ensureRuntimeLogin(client: Client): Promise<void> {
@@ -121,23 +142,15 @@ async function ensureRuntimeLogin(client: Client): Promise<void> {
   }
 }
 
-async function underLock<T>(client: Client, work: () => Promise<T>): Promise<T> {
-  await client.query("select pg_advisory_lock($1)", [SETUP_LOCK]);
-  try {
-    return await work();
-  } finally {
-    await client.query("select pg_advisory_unlock($1)", [SETUP_LOCK]);
-  }
-}
-
-async function asOwner<T>(work: (client: Client) => Promise<T>): Promise<T> {
-  const client = new Client({ connectionString: inject("postgres").ownerUrl });
-  await client.connect();
-  try {
-    return await work(client);
-  } finally {
-    await client.end();
-  }
+async function underLock<T>(work: (client: Client) => Promise<T>): Promise<T> {
+  return withClient(inject("postgres").ownerUrl, async (client) => {
+    await client.query("select pg_advisory_lock($1)", [SETUP_LOCK]);
+    try {
+      return await work(client);
+    } finally {
+      await client.query("select pg_advisory_unlock($1)", [SETUP_LOCK]);
+    }
+  });
 }
 
 function urlOf(database: string, user?: string, password?: string): string {

@@ -14,9 +14,7 @@ import { storeConnection } from "../../src/vault/store-connection.ts";
 import { storeEnvironment } from "../../src/vault/store-environment.ts";
 import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
-import { refuseUnauditedWrites } from "./audit-guard.ts";
-import { refuseUnheldWrites } from "./reign-guard.ts";
-import { createDatabase } from "./servers.ts";
+import { createGuardedDatabase } from "./servers.ts";
 
 /** A vault on a database of its own, as one process has it. */
 export interface TestVault extends AsyncDisposable {
@@ -37,11 +35,9 @@ const CLUSTER = "0b8f5f0e-9d7a-4c3e-8a65-2f1f3f0f9a01";
 const RELEASE = "keystead";
 
 export async function createTestVault(): Promise<TestVault> {
-  const { url, ownerUrl, ...testDatabase } = await createDatabase();
+  const { url, ownerUrl, ...testDatabase } = await createGuardedDatabase();
   const keyText = generateKeyEncryptionKey();
   const databases: Database[] = [];
-  await refuseUnheldWrites(ownerUrl);
-  await refuseUnauditedWrites(ownerUrl);
   const open = (options: Partial<DatabaseOptions> = {}): Database => {
     const database = openDatabase({ url: new Secret(url), applicationName: "keystead-test", poolSize: 4, ...options });
     databases.push(database);
