@@ -9,8 +9,8 @@ import { connection, environment, integration, secret } from "./support/resource
 
 const OBJECTS = 40;
 
-/** Of a start: the schema, the proof of the key, pings, and what each kind is loaded with. */
-const STATEMENTS_OF_A_START = 30;
+/** Of a start: the schema, the proof of the key, what each kind is loaded with, and what the workers ask for each second. Half of one for each object. */
+const STATEMENTS_OF_A_START = (3 * OBJECTS) / 2;
 
 test("a controller that starts over settled objects of every kind asks the database for all of a kind at once", async () => {
   await using installation = await createInstallation("restart");
