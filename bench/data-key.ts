@@ -34,7 +34,7 @@ export const dataKey: Table = {
     await using children = createChildProcesses(directory, true);
     const { url, ownerUrl } = await startMigratedDatabase(directory, children);
     progress(`storing ${CONNECTIONS} connections`);
-    const { encryptionKey, environmentId } = await fill({ url, ownerUrl }, CONNECTIONS);
+    const { encryptionKey, environmentId } = await fill({ url }, CONNECTIONS);
     await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
     const vault = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
     const owner = new Client({ connectionString: ownerUrl });

@@ -8,7 +8,9 @@ import { encryptionKey } from "./encryption-key.ts";
 import { memory } from "./memory.ts";
 import { newcomer } from "./newcomer.ts";
 import { purge } from "./purge.ts";
+import { readLatency } from "./read-latency.ts";
 import { read } from "./read.ts";
+import { replicas } from "./replicas.ts";
 import { restart } from "./restart.ts";
 import { steady } from "./steady.ts";
 import { build } from "./support/emitted.ts";
@@ -18,6 +20,7 @@ import { describeCircumstances, printed, writeReport } from "./support/report.ts
 import { createSession } from "./support/session.ts";
 import { passed, type Findings, type Table } from "./support/table.ts";
 import { trickle } from "./trickle.ts";
+import { unknownKeys } from "./unknown-keys.ts";
 
 /** In this order: `newcomer` needs Connections that no controller has seen yet, and leaves them settled for those after it. */
 const TABLES: readonly Table[] = [
@@ -27,6 +30,9 @@ const TABLES: readonly Table[] = [
   trickle,
   memory,
   read,
+  readLatency,
+  unknownKeys,
+  replicas,
   purge,
   dataKey,
   encryptionKey,

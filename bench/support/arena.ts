@@ -35,6 +35,8 @@ export interface Arena extends AsyncDisposable {
 export interface ArenaDatabase {
   readonly ownerUrl: string;
   readonly url: string;
+  /** Of the server's first process, whose children serve its sessions. */
+  readonly pid: number;
 }
 
 /** Starts the servers in a folder that goes with them. Everything ends when it is disposed, or when this process does. */
@@ -94,8 +96,8 @@ export async function startArena(): Promise<Arena> {
 
 /** A Postgres with the schema and a login of the running role. */
 export async function startMigratedDatabase(directory: string, children: ChildProcesses): Promise<ArenaDatabase> {
-  const { ownerUrl } = await startOwnDatabase(directory, children);
+  const { ownerUrl, parts } = await startOwnDatabase(directory, children);
   await runEmitted(["migrate"], { KEYSTEAD_DATABASE_OWNER_URL: ownerUrl });
   const url = await runtimeUrl(ownerUrl, directory, RUNTIME_ROLE);
-  return { ownerUrl, url: url ?? ownerUrl };
+  return { ownerUrl, url: url ?? ownerUrl, pid: parts[0]?.pid ?? Number.NaN };
 }

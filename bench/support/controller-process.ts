@@ -1,4 +1,3 @@
-import { readFileSync } from "node:fs";
 import { setTimeout as delay } from "node:timers/promises";
 import { lastLines, type Child } from "../../dev/processes/child-process.ts";
 import { freePorts } from "../../dev/processes/free-port.ts";
@@ -6,6 +5,7 @@ import { KeysteadError } from "../../src/errors.ts";
 import type { Arena } from "./arena.ts";
 import { EMITTED_MAIN, IMAGE_ENVIRONMENT, nodeArguments } from "./emitted.ts";
 import { readMetrics, type Metrics } from "./metrics.ts";
+import { residentMemory, type ResidentMemory } from "./resident-memory.ts";
 
 /** The emitted program as a process of its own. */
 export interface KeysteadProcess {
@@ -14,8 +14,7 @@ export interface KeysteadProcess {
   readonly startedAt: number;
   /** Throws `part_failed` once the process has ended; undefined while it does not serve them yet. */
   metrics(): Promise<Metrics | undefined>;
-  /** Resident memory now and at its highest, in MB (10^6 bytes). */
-  memory(): { readonly now: number; readonly peak: number };
+  memory(): ResidentMemory;
 }
 
 export interface ControllerOptions {
@@ -69,11 +68,4 @@ export async function whenMetrics(
 /** Passes over Connections that ended well. */
 export function settledPasses(metrics: Metrics): number {
   return metrics.total("controller_runtime_reconcile_total", { controller: "connection", result: "success" });
-}
-
-function residentMemory(pid: number): { now: number; peak: number } {
-  const text = readFileSync(`/proc/${pid}/status`, "utf8");
-  const megabytes = (field: string): number =>
-    (Number(new RegExp(`^${field}:\\s+(\\d+) kB$`, "m").exec(text)?.[1] ?? Number.NaN) * 1_024) / 1_000_000;
-  return { now: megabytes("VmRSS"), peak: megabytes("VmHWM") };
 }

@@ -1,7 +1,8 @@
-import { connect, type Socket } from "node:net";
 import { setTimeout as delay } from "node:timers/promises";
 import { KeysteadError } from "../../src/errors.ts";
+import { openHttpClient } from "./http-client.ts";
 import { quantile } from "./measure.ts";
+import { createSchedule, latencyOf } from "./schedule.ts";
 
 /** Requests of one server under load. */
 export interface Load {
@@ -12,6 +13,11 @@ export interface Load {
   readonly seconds: number;
   /** Ends it earlier. */
   readonly signal?: AbortSignal;
+  /**
+   * Requests of all clients together in a second, each due at an instant of its own and sent by the first client that is
+   * free from then on. All that were due by the end are sent. Default: each client asks when it has its answer.
+   */
+  readonly perSecond?: number | undefined;
   /** What each client waits after an answer. Default 0. */
   readonly thinkMs?: number;
   /** The bytes of the next request. */
@@ -19,22 +25,20 @@ export interface Load {
 }
 
 export interface LoadResult {
+  /** That were answered. */
   readonly requestsPerSecond: number;
-  /** Milliseconds from the first byte sent to the last received. */
+  /** Milliseconds to the last byte received, from the first one sent or, at a fixed rate, from when the request was due. */
   readonly p50: number;
   readonly p99: number;
 }
 
-/**
- * Asks as fast as the answers come. Requests are written as bytes and answers are read no further than to their length,
- * because this shares the machine's cores with what it measures. Throws `part_failed` for any status but 200.
- */
+/** Throws `part_failed` for any status but 200. */
 export async function runLoad(load: Load): Promise<LoadResult> {
   const startedAt = performance.now();
+  const nextDueAt = load.perSecond === undefined ? () => performance.now() : createSchedule(startedAt, load.perSecond);
   const latencies: number[] = [];
-  await Promise.all(
-    Array.from({ length: load.clients }, () => runClient(load, startedAt + load.seconds * 1_000, latencies)),
-  );
+  const turn = { nextDueAt, endsAt: startedAt + load.seconds * 1_000, latencies };
+  await Promise.all(Array.from({ length: load.clients }, () => runClient(load, turn)));
   const seconds = (performance.now() - startedAt) / 1_000;
   return {
     requestsPerSecond: latencies.length / seconds,
@@ -43,54 +47,25 @@ export async function runLoad(load: Load): Promise<LoadResult> {
   };
 }
 
-async function runClient(load: Load, endsAt: number, latencies: number[]): Promise<void> {
-  const socket = connect({ host: load.host, port: load.port, noDelay: true });
-  const answers = readAnswers(socket);
-  try {
-    while (performance.now() < endsAt && load.signal?.aborted !== true) {
-      const sentAt = performance.now();
-      socket.write(load.next());
-      await answers();
-      latencies.push(performance.now() - sentAt);
-      if (load.thinkMs) await delay(load.thinkMs);
-    }
-  } finally {
-    socket.destroy();
-  }
+/** What the clients of one load share. */
+interface LoadTurn {
+  readonly nextDueAt: () => number;
+  readonly endsAt: number;
+  readonly latencies: number[];
 }
 
-/** Gives a function that resolves when the next whole answer has arrived; one is waited for at a time. */
-function readAnswers(socket: Socket): () => Promise<void> {
-  let received: Buffer = Buffer.alloc(0);
-  let settle: { resolve(): void; reject(error: unknown): void } | undefined;
-  socket.on("error", (error) => settle?.reject(error));
-  socket.on("close", () => settle?.reject(new KeysteadError("part_failed", "The server closed a connection")));
-  socket.on("data", (chunk: Buffer) => {
-    received = received.length === 0 ? chunk : Buffer.concat([received, chunk]);
-    try {
-      const length = lengthOfAnswer(received);
-      if (length === undefined || received.length < length) return;
-      received = received.subarray(length);
-      settle?.resolve();
-    } catch (error) {
-      settle?.reject(error);
+async function runClient(load: Load, { nextDueAt, endsAt, latencies }: LoadTurn): Promise<void> {
+  using client = openHttpClient(load);
+  for (let dueAt = nextDueAt(); dueAt < endsAt && load.signal?.aborted !== true; dueAt = nextDueAt()) {
+    const early = dueAt - performance.now();
+    // Timers count whole milliseconds; what is left of one is not waited for.
+    if (early >= 1) await delay(Math.trunc(early));
+    const sentAt = performance.now();
+    const { status, bytes } = await client.ask(load.next());
+    if (status !== 200) {
+      throw new KeysteadError("part_failed", `A read was answered with ${bytes.toString("utf8").slice(0, 500)}`);
     }
-  });
-  return () =>
-    new Promise((resolve, reject) => {
-      settle = { resolve, reject };
-    });
-}
-
-/** Bytes of the first answer, head and body; undefined while its head is not complete. */
-function lengthOfAnswer(received: Buffer): number | undefined {
-  const headEnd = received.indexOf("\r\n\r\n");
-  if (headEnd === -1) return undefined;
-  const head = received.toString("latin1", 0, headEnd);
-  if (!head.startsWith("HTTP/1.1 200 ")) {
-    throw new KeysteadError("part_failed", `A read was answered with ${received.toString("utf8").slice(0, 500)}`);
+    latencies.push(latencyOf({ dueAt, sentAt, answeredAt: performance.now() }));
+    if (load.thinkMs) await delay(load.thinkMs);
   }
-  const length = /^content-length: (\d+)$/im.exec(head)?.[1];
-  if (length === undefined) throw new KeysteadError("part_failed", `An answer has no length: ${head}`);
-  return headEnd + 4 + Number(length);
 }

@@ -2,9 +2,10 @@ import { readFileSync, writeFileSync } from "node:fs";
 import { cpus, loadavg, totalmem } from "node:os";
 import { join } from "node:path";
 import { alignedTable } from "../../dev/terminal.ts";
-import { passed, type Check, type Findings, type Table } from "./table.ts";
+import { passed, verdictOf, type Check, type Findings, type Table } from "./table.ts";
 
-const FILE = join(import.meta.dirname, "..", "..", "BENCHMARKS.md");
+const ROOT = join(import.meta.dirname, "..", "..");
+const FILE = join(ROOT, "BENCHMARKS.md");
 
 /** Where and with what a table was measured. */
 export interface Circumstances {
@@ -28,18 +29,13 @@ export function describeCircumstances(kubernetes: string, postgres: string): Cir
 
 /** A table for the terminal, and under it what it claims. */
 export function printed(table: Table, { rows, checks }: Findings): string {
-  const claims = checks.map((check) => [
-    passed(check) ? "ok" : "MISSED",
-    check.what,
-    measuredOf(check),
-    limitOf(check),
-  ]);
+  const claims = checks.map((check) => [verdictOf(check), check.what, measuredOf(check), limitOf(check)]);
   return `\n${table.title}\n\n${alignedTable(rows)}\n\n${alignedTable(claims)}\n`;
 }
 
 /**
- * Writes the sections of the tables that ran into BENCHMARKS.md. Those of other tables stay as they are, each with the date and
- * the machine it was measured on. `tables` gives the order.
+ * Writes the sections of the tables that ran into BENCHMARKS.md, and their plots. Those of other tables stay as they are,
+ * each with the date and the machine it was measured on. `tables` gives the order.
  */
 export function writeReport(
   tables: readonly Table[],
@@ -53,6 +49,7 @@ export function writeReport(
     return section === undefined ? [] : [`${markOf(table.name)}\n${section.trim()}\n`];
   });
   writeFileSync(FILE, `${INTRODUCTION}\n${sections.join("\n")}`);
+  for (const { plot } of results.values()) if (plot) writeFileSync(join(ROOT, plot.path), plot.svg);
 }
 
 const INTRODUCTION = `# Benchmarks
@@ -88,18 +85,23 @@ function readSections(): Map<string, string> {
   return sections;
 }
 
-function sectionOf(table: Table, { rows, checks, method }: Findings, where: Circumstances): string {
+function sectionOf(table: Table, { rows, checks, method, plot }: Findings, where: Circumstances): string {
   const claims = [
     ["claim", "measured", "limit", ""],
-    ...checks.map((check) => [check.what, measuredOf(check), limitOf(check), passed(check) ? "ok" : "**missed**"]),
+    ...checks.map((check) => [check.what, measuredOf(check), limitOf(check), inMarkdown(check)]),
   ];
   return [
     `## ${table.title}`,
     markdownTable(claims),
     markdownTable(rows),
+    ...(plot ? [`![${plot.title}](${plot.path})`] : []),
     method.join("\n"),
     `*${where.date}, ${where.machine} (load average before the run ${where.load.toFixed(1)}); ${where.versions}.*`,
   ].join("\n\n");
+}
+
+function inMarkdown(check: Check): string {
+  return passed(check) ? verdictOf(check) : `**${verdictOf(check).toLowerCase()}**`;
 }
 
 function markdownTable([head = [], ...rows]: readonly (readonly string[])[]): string {

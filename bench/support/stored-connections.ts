@@ -11,7 +11,7 @@ import { storeEnvironment } from "../../src/vault/store-environment.ts";
 import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
 import type { ArenaDatabase } from "./arena.ts";
-import { EMITTED_MAIN, nodeArguments } from "./emitted.ts";
+import { EMITTED_MAIN, IMAGE_ENVIRONMENT, nodeArguments } from "./emitted.ts";
 import { inParallel } from "./measure.ts";
 import { namesOf, TOKEN_CHARACTERS } from "./population.ts";
 import { whenServed } from "./served.ts";
@@ -46,7 +46,7 @@ function ownerOf(name: string) {
 }
 
 /** Stores so many connections in an environment, as a controller would. */
-export async function fill({ url }: ArenaDatabase, connections: number): Promise<Stored> {
+export async function fill({ url }: Pick<ArenaDatabase, "url">, connections: number): Promise<Stored> {
   const encryptionKey = randomBytes(32).toString("base64");
   await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
   const opened = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
@@ -88,7 +88,7 @@ export async function fill({ url }: ArenaDatabase, connections: number): Promise
 }
 
 /** Stores so many environments with nothing in them; the encryption key. */
-export async function fillEnvironments({ url }: ArenaDatabase, environments: number): Promise<string> {
+export async function fillEnvironments({ url }: Pick<ArenaDatabase, "url">, environments: number): Promise<string> {
   const encryptionKey = randomBytes(32).toString("base64");
   await using database = openDatabase({ url: new Secret(url), applicationName: "keystead bench" });
   const opened = await openVault({ database, keys: createKeyEncryptionKeys(new Secret(encryptionKey)) });
@@ -107,24 +107,42 @@ export async function fillEnvironments({ url }: ArenaDatabase, environments: num
   return encryptionKey;
 }
 
-/** Starts the API, as emitted. */
-export async function startApi(children: ChildProcesses, { url }: ArenaDatabase, stored: Stored): Promise<Contender> {
+export interface ApiOptions {
+  /** Of its log. */
+  readonly name?: string;
+  readonly environment?: NodeJS.ProcessEnv;
+}
+
+/** Starts the API, as emitted, in the environment of the image. */
+export async function startApi(
+  children: ChildProcesses,
+  { url }: Pick<ArenaDatabase, "url">,
+  stored: Stored,
+  { name = "api", environment = {} }: ApiOptions = {},
+): Promise<Contender> {
   const [port = 0, metricsPort = 0] = await freePorts(2);
   const { pid } = children.start({
-    name: "api",
+    name,
     command: process.execPath,
     args: [...nodeArguments(), EMITTED_MAIN, "api"],
     env: {
+      ...IMAGE_ENVIRONMENT,
       DATABASE_URL: url,
       KEYSTEAD_ENCRYPTION_KEY: stored.encryptionKey,
       KEYSTEAD_API_HOST: "127.0.0.1",
       KEYSTEAD_API_PORT: String(port),
       KEYSTEAD_METRICS_HOST: "127.0.0.1",
       KEYSTEAD_METRICS_PORT: String(metricsPort),
+      ...environment,
     },
     stopPhase: 2,
   });
   await whenServed(`http://127.0.0.1:${port}/readyz`);
-  const head = `HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${stored.secretKey}\r\n\r\n`;
-  return { pid, port, request: (id) => `GET /connections/${id}?provider_config_key=${PROVIDER_CONFIG_KEY} ${head}` };
+  return { pid, port, request: (id) => readRequest(id, stored.secretKey) };
+}
+
+/** The bytes of a read of a connection that was filled in. */
+export function readRequest(connectionId: string, secretKey: string): string {
+  const path = `/connections/${connectionId}?provider_config_key=${PROVIDER_CONFIG_KEY}`;
+  return `GET ${path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer ${secretKey}\r\n\r\n`;
 }

@@ -7,6 +7,17 @@ export interface Check {
   readonly limit: { readonly atLeast: number } | { readonly atMost: number } | { readonly under: number };
   /** Printed behind both numbers, with its blank where it needs one. */
   readonly unit: string;
+  /** What of this machine keeps the limit out of reach, so that missing it fails nothing. */
+  readonly bound?: string | undefined;
+}
+
+/** A picture of the figures. */
+export interface Plot {
+  /** From the root of the repository. */
+  readonly path: string;
+  /** What it shows, for those who do not see it. */
+  readonly title: string;
+  readonly svg: string;
 }
 
 /** What a table found out. */
@@ -16,6 +27,7 @@ export interface Findings {
   readonly checks: readonly Check[];
   /** How it was measured, in sentences. */
   readonly method: readonly string[];
+  readonly plot?: Plot;
 }
 
 export interface Table {
@@ -39,7 +51,18 @@ export interface Session {
   settledArena(): Promise<Arena>;
 }
 
-export function passed({ measured, limit }: Check): boolean {
+/** Whether nothing is wrong: the limit is kept, or something else than what is measured kept it out of reach. */
+export function passed(check: Check): boolean {
+  return isKept(check) || check.bound !== undefined;
+}
+
+/** What is to be said of a check, in a word or two. */
+export function verdictOf(check: Check): string {
+  if (isKept(check)) return "ok";
+  return check.bound === undefined ? "MISSED" : `bound by: ${check.bound}`;
+}
+
+function isKept({ measured, limit }: Check): boolean {
   if ("atLeast" in limit) return measured >= limit.atLeast;
   if ("atMost" in limit) return measured <= limit.atMost;
   return measured < limit.under;
