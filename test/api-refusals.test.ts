@@ -209,7 +209,7 @@ test.each([
 });
 
 test("bad case 38: headers and bodies that never end are cut off in time", async () => {
-  await using impatient = await startTestApi({ headers: 200, request: 400, check: 50 });
+  await using impatient = await startTestApi({ headers: 200, body: 400, check: 50 });
   const [slowHeaders, silence, endlessBody] = await Promise.all([
     raw("GET /livez HTTP/1.1\r\nhost: x\r\nx-a: ", impatient.url),
     raw("", impatient.url),

@@ -87,12 +87,14 @@ function answer(status: number, code: string, rest: Readonly<Record<string, unkn
   return { status, code, body: withoutSecrets(JSON.stringify({ error: { code, ...rest } })) };
 }
 
-/** What the framework refuses before a handler runs, by its code. */
+/** What the framework refuses before a handler runs, and bodies whose caller went away, by their code. */
 const REFUSED_BEFORE: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_BAD_URL: ["invalid_uri_params", "The path of the request is not valid percent-encoding."],
   FST_ERR_MAX_PARAM_LENGTH: ["invalid_uri_params", "The path of the request has a part that is too long."],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ["invalid_content_type", "The body has to be JSON: Content-Type: application/json."],
   FST_ERR_CTP_BODY_TOO_LARGE: ["body_too_large", "The body of the request is larger than 1 MiB."],
+  ECONNRESET: ["malformed_request", "The body of the request broke off."],
+  ERR_STREAM_PREMATURE_CLOSE: ["malformed_request", "The body of the request broke off."],
   FST_ERR_CTP_INVALID_CONTENT_LENGTH: ["malformed_request", "The body is not as long as its Content-Length says."],
 };
 

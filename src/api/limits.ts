@@ -22,9 +22,9 @@ export const PATH_PART_CHARACTERS = 1_024;
 export interface Timeouts {
   /** For all headers to arrive, so that a connection that trickles them is not kept for free. */
   readonly headers: number;
-  /** For the whole request to arrive. */
-  readonly request: number;
-  /** How often Node looks for connections past these two; they are kept within this time. */
+  /** For the body of a request to arrive after its headers, unless the proxy passes it on. */
+  readonly body: number;
+  /** How often Node looks for connections whose headers are late; they are kept within this time. */
   readonly check: number;
   /** From the request to its answer; 503 after it. */
   readonly answer: number;
@@ -34,7 +34,7 @@ export interface Timeouts {
   readonly providerConnect: number;
   /** From the end of a request to a provider to the head of its answer. */
   readonly providerFirstByte: number;
-  /** For a call of a provider to stand still in both directions. */
+  /** For a call of a provider to stand still in both directions, or the body that is passed on to it. */
   readonly providerIdle: number;
 }
 
@@ -42,7 +42,7 @@ export interface Timeouts {
 export const TIMEOUTS: Timeouts = {
   headers: 10_000,
   /** 1 MiB at 35 KB/s. */
-  request: 30_000,
+  body: 30_000,
   check: 2_000,
   answer: READ_LIMIT_MS,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */

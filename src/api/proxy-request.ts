@@ -87,6 +87,11 @@ const NEVER_SENT: ReadonlySet<string> = new Set([
   "upgrade",
 ]);
 
+/** Whether a request is for the proxy, so that its body is the provider's affair. */
+export function isProxied(url: string): boolean {
+  return url.startsWith("/proxy/");
+}
+
 /** What the bodies that are unpacked here may be packed with. */
 const UNPACKED = "gzip, deflate, br, zstd";
 

@@ -1,9 +1,11 @@
 import type { FastifyReply } from "fastify";
 import type { RequestListener, Server, ServerOptions } from "node:http";
-import type { Http2SecureServer, ServerHttp2Session, ServerHttp2Stream } from "node:http2";
+import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { limitBodyTime } from "./body-time.ts";
 import type { Certificate } from "./certificate.ts";
 import * as limits from "./limits.ts";
+import { isProxied } from "./proxy-request.ts";
 
 // Not imported, as in telemetry/health-server.ts.
 const http = process.getBuiltinModule("node:http");
@@ -35,13 +37,15 @@ export function createServer(
   const options: ServerOptions = {
     maxHeaderSize: limits.HEADER_BYTES,
     headersTimeout: timeouts.headers,
-    requestTimeout: timeouts.request,
+    // See body-time.ts.
+    requestTimeout: 0,
     keepAliveTimeout: timeouts.keepAlive,
     connectionsCheckingInterval: timeouts.check,
   };
   const secure = certificate && createSecureServer(handler, timeouts, certificate, options);
   const server = secure ?? http.createServer(options, handler);
   server.maxConnections = limits.CONNECTIONS;
+  limitBodyTime(server, timeouts, isProxied);
   const sockets = trackSockets(server, secure === undefined ? "connection" : "secureConnection");
   return {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see the interface
@@ -76,12 +80,6 @@ function createSecureServer(
   server.on("request", handler as never);
   server.on("session", (session: ServerHttp2Session) => {
     session.setTimeout(timeouts.keepAlive, () => session.close());
-  });
-  server.on("stream", (stream: ServerHttp2Stream) => {
-    // HTTP/1.1 has this limit in Node.
-    const late = setTimeout(() => stream.close(http2.constants.NGHTTP2_CANCEL), timeouts.request);
-    const stop = (): void => clearTimeout(late);
-    stream.once("end", stop).once("close", stop);
   });
   return server;
 }
