@@ -45,7 +45,7 @@ function post(path: string, body: object): Promise<Response> {
 
 interface Parameter {
   readonly name: string;
-  readonly in: "path" | "query";
+  readonly in: "path" | "query" | "header";
   readonly required: boolean;
   readonly schema: Schema;
 }
@@ -77,7 +77,7 @@ interface Request {
 }
 
 function requests(): fc.Arbitrary<Request> {
-  const document = openApiDocument(ROUTES, { version: "fuzz" }) as {
+  const document = openApiDocument(ROUTES, [], { version: "fuzz" }) as {
     paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
   };
   const all = ROUTES.flatMap((route) =>

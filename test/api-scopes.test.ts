@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { ROUTES } from "../src/api/routes.ts";
+import { PASSED_ON_ROUTES, ROUTES } from "../src/api/routes.ts";
 import { SCOPES, type Scope } from "../src/scopes.ts";
 import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
 import { query } from "./support/database.ts";
@@ -90,8 +90,8 @@ async function connectionIds(key: string | undefined, path = "/connections"): Pr
 
 test("the table names every scope there is, and no other", () => {
   expect(ROWS.length).toBeGreaterThan(30);
-  expect(page, "which takes any method, and is tried in proxy.test.ts").toContain("| `ANY /proxy/{path}` | `proxy` |");
-  const named = new Set<string>(["proxy", ...ROWS.flatMap(({ scopes }) => scopes)]);
+  const passedOn = PASSED_ON_ROUTES.flatMap(({ scopes }) => scopes);
+  const named = new Set<string>([...passedOn, ...ROWS.flatMap(({ scopes }) => scopes)]);
   expect([...named].toSorted()).toEqual([...SCOPES].toSorted());
 });
 
@@ -147,6 +147,24 @@ test("the table has a row for every path of every route, with the scopes that th
     paths.map((path) => `${method} ${path.replaceAll(/:[A-Za-z]+/g, "*")} ${scopes.join(" ")}`),
   );
   expect(declared.filter((line) => !documented.has(line))).toEqual([]);
+  for (const { documented: path, scopes } of PASSED_ON_ROUTES) {
+    expect(page).toContain(`| \`ANY ${path}\` | ${scopes.map((scope) => `\`${scope}\``).join(", ")} |`);
+  }
+});
+
+describe.each(PASSED_ON_ROUTES)("ANY $documented", ({ methods, documented, scopes }) => {
+  test.each(methods)("%s needs its scope, and all others together are not enough", async (method) => {
+    const headers = { "provider-config-key": "github", "connection-id": "acme" };
+    const call = async (key: string | undefined) =>
+      (await ask(api, documented.replace("{path}", "x"), key, { method, headers })).status;
+    const [without, enough] = await environment.apiKeys(
+      { name: "without", scopes: SCOPES.filter((scope) => !scopes.includes(scope)) },
+      { name: "enough", scopes },
+    );
+    expect(await call(without)).toBe(403);
+    // Let in: what it is refused for is that github says nowhere where to call.
+    for (const key of [enough, environment.key]) expect(await call(key)).toBe(400);
+  });
 });
 
 /** `/connections/*` of `/connections/acme?provider_config_key=github`. */

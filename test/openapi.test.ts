@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { ROUTES } from "../src/api/routes.ts";
+import { PASSED_ON_ROUTES, ROUTES } from "../src/api/routes.ts";
 import { VERSION } from "../src/version.ts";
 import { ask, startTestApi, type TestApi } from "./support/api-server.ts";
 
@@ -42,7 +42,10 @@ test("it has every route under each of its paths, the older ones as deprecated",
   const served = ROUTES.flatMap(({ method, paths }) =>
     paths.map((path, index) => `${method.toLowerCase()} ${path.replaceAll(/:(\w+)/g, "{$1}")} ${index > 0}`),
   );
-  expect(operations.toSorted()).toEqual(served.toSorted());
+  const passedOn = PASSED_ON_ROUTES.flatMap(({ methods, documented }) =>
+    methods.map((method) => `${method.toLowerCase()} ${documented} false`),
+  );
+  expect(operations.toSorted()).toEqual([...served, ...passedOn].toSorted());
   const ids = Object.values(document.paths).flatMap((methods) => Object.values(methods).map((one) => one.operationId));
   expect(new Set(ids).size).toBe(ids.length);
 });
@@ -70,6 +73,30 @@ test("parameters and bodies are those that are checked", () => {
     additionalProperties: false,
   });
   expect(Object.keys(create.responses)).toEqual(["201", "default"]);
+});
+
+test("the proxy is in it with each of its methods, its headers and any body", () => {
+  const methods = Object.keys(document.paths["/proxy/{path}"] ?? {});
+  expect(methods).toEqual(["get", "head", "post", "put", "patch", "delete"]);
+  const post = operation("post", "/proxy/{path}");
+  const header = { in: "header", schema: expect.any(Object) };
+  expect(post.parameters).toEqual([
+    expect.objectContaining({ name: "path", in: "path", required: true }),
+    { ...header, name: "Provider-Config-Key", required: true },
+    { ...header, name: "Connection-Id", required: true },
+    { ...header, name: "Base-Url-Override", required: false },
+    { ...header, name: "Retries", required: false },
+    { ...header, name: "Retry-On", required: false },
+    { ...header, name: "Decompress", required: false },
+  ]);
+  expect(post.requestBody?.content).toEqual({ "*/*": {} });
+  expect(operation("get", "/proxy/{path}")).not.toHaveProperty("requestBody");
+});
+
+test("a header that a route needs is one of its parameters", () => {
+  expect(operation("post", "/connection/{connectionId}/metadata").parameters).toContainEqual(
+    expect.objectContaining({ name: "Provider-Config-Key", in: "header", required: true }),
+  );
 });
 
 test("no part of it refers to something that is not in it", () => {

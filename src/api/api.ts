@@ -12,7 +12,7 @@ import { takeJsonBodies } from "./json-body.ts";
 import * as limits from "./limits.ts";
 import { servePublicPages } from "./public-pages.ts";
 import { serveProbes } from "./probes.ts";
-import { PROXY_ROUTE, serveProxy } from "./proxy.ts";
+import { proxyRoute, serveProxy } from "./proxy.ts";
 import { requestIdOf, traceParentOf } from "./request-id.ts";
 import { refuse, type ApiDeps, type RouteDeps, serveRoute } from "./route.ts";
 import { ROUTES } from "./routes.ts";
@@ -113,7 +113,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
 
 /** What the proxy passes on may have any length. */
 function isTooLarge({ headers, routeOptions }: FastifyRequest): boolean {
-  return routeOptions.url !== PROXY_ROUTE && Number(headers["content-length"] ?? 0) > limits.BODY_BYTES;
+  return routeOptions.url !== proxyRoute.path && Number(headers["content-length"] ?? 0) > limits.BODY_BYTES;
 }
 
 function noSuchRoute(): KeysteadError {

@@ -49,6 +49,7 @@ const legacy = METHODS.map(({ method, status, merges }) =>
     scopes: ["connections:update"],
     path: z.object({ connectionId }),
     query: noQuery,
+    headers,
     body: jsonObject,
     status,
     answer: jsonObject,

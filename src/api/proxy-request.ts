@@ -27,15 +27,16 @@ const statuses = z
   .pipe(z.array(z.string().regex(/^[1-5]\d\d$/, "must be statuses such as 429,500")).max(50))
   .transform((list) => new Set(list.map(Number)));
 
-const proxyHeaders = z.object({
-  "provider-config-key": integrationKey,
-  "connection-id": connectionId,
+/** Headers that are for the proxy itself. */
+export const proxyHeaders = z.object({
+  "provider-config-key": integrationKey.describe("Name of the integration."),
+  "connection-id": connectionId.describe("Id of the connection."),
   "base-url-override": orEmpty(
     z.string().refine((text) => URL.canParse(text) && /^https?:\/\//.test(text), "must be an http:// or https:// URL"),
-  ),
-  retries: orEmpty(wholeNumber(MAX_RETRIES)),
-  "retry-on": orEmpty(statuses),
-  decompress: orEmpty(z.enum(["true", "false"], "must be true or false")),
+  ).describe("Another base URL, whose origin the integration allows."),
+  retries: orEmpty(wholeNumber(MAX_RETRIES)).describe(`Attempts after the first, 0 to ${MAX_RETRIES}. Default: 0.`),
+  "retry-on": orEmpty(statuses).describe("Statuses that are tried again, such as 409,423, beside those that always are."),
+  decompress: orEmpty(z.enum(["true", "false"], "must be true or false")).describe("Whether the answer is unpacked."),
 });
 
 /** What a caller asks for. */

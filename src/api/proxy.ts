@@ -11,17 +11,23 @@ import { refusedKey } from "./authentication.ts";
 import type { Caller } from "./gate.ts";
 import { answerHeaders, unpacked } from "./proxy-answer.ts";
 import { bodyOf, isStreamed, lengthOf } from "./proxy-body.ts";
-import { parseProxyRequest, type ProxyRequest } from "./proxy-request.ts";
+import { parseProxyRequest, proxyHeaders, type ProxyRequest } from "./proxy-request.ts";
 import { isTemporary, pauseBefore } from "./proxy-retry.ts";
 import { type ProxyTarget, targetOf } from "./proxy-target.ts";
-import { refuse, type RouteDeps, within } from "./route.ts";
+import { type PassedOnRoute, refuse, type RouteDeps, within } from "./route.ts";
 import { closeAfter } from "./server.ts";
 
-/** `OPTIONS` is the preflight of a browser, and answered as such. */
-const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-
-/** Pattern of the one route whose bodies are not ours. */
-export const PROXY_ROUTE = "/proxy/*";
+/** The one route whose bodies are not ours. `OPTIONS` is the preflight of a browser, and answered as such. */
+export const proxyRoute: PassedOnRoute = {
+  methods: ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"],
+  path: "/proxy/*",
+  documented: "/proxy/{path}",
+  summary: "A call of the provider with the credential of a connection put in",
+  description:
+    "`path` may have any number of parts, and is appended to the integration's base URL together with the query. A header `Nango-Proxy-<name>` is sent on as `<name>`.",
+  scopes: ["proxy"],
+  headers: proxyHeaders,
+};
 
 /** As many as browsers' libraries follow; each is checked anew. */
 const REDIRECTS = 5;
@@ -35,8 +41,8 @@ export function serveProxy(app: FastifyInstance, deps: RouteDeps): void {
     scope.removeAllContentTypeParsers();
     scope.addContentTypeParser("*", (_request, payload, parsed) => parsed(null, payload));
     scope.route({
-      method: METHODS,
-      url: PROXY_ROUTE,
+      method: [...proxyRoute.methods],
+      url: proxyRoute.path,
       handler: (request, reply) => answerProxied(deps, request, reply),
     });
     registered();
@@ -46,7 +52,7 @@ export function serveProxy(app: FastifyInstance, deps: RouteDeps): void {
 async function answerProxied(deps: RouteDeps, request: FastifyRequest, reply: FastifyReply): Promise<unknown> {
   const startedAt = performance.now();
   const measure = (status: number): void =>
-    deps.metrics.answered(PROXY_ROUTE, status, (performance.now() - startedAt) / 1_000);
+    deps.metrics.answered(proxyRoute.path, status, (performance.now() - startedAt) / 1_000);
   const signal = whileOpen(reply.raw);
   try {
     const { asked, found } = await within(deps.answerWithinMs, letIn(deps, request, reply));

@@ -2,7 +2,7 @@ import type { FastifyInstance } from "fastify";
 import { VERSION } from "../version.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
 import { openApiDocument } from "./openapi.ts";
-import { ROUTES } from "./routes.ts";
+import { PASSED_ON_ROUTES, ROUTES } from "./routes.ts";
 
 /** Pages of this size change with a release only. */
 const CACHE_SECONDS = 300;
@@ -23,7 +23,7 @@ APIs. It answers to the keys of its environments, in the contract of Nango's pub
 
 /** `/` and `/openapi.json`, for whoever wants to know what this is: they need no key and hold nothing of any environment. */
 export function servePublicPages(app: FastifyInstance): void {
-  const document = JSON.stringify(openApiDocument(ROUTES, { version: VERSION }));
+  const document = JSON.stringify(openApiDocument(ROUTES, PASSED_ON_ROUTES, { version: VERSION }));
   const headers = {
     ...CROSS_ORIGIN_HEADERS,
     "cache-control": `max-age=${CACHE_SECONDS}`,

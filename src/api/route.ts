@@ -1,4 +1,4 @@
-import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
+import type { FastifyInstance, FastifyReply, FastifyRequest, HTTPMethods } from "fastify";
 import { Readable } from "node:stream";
 import type { z } from "zod";
 import type { Cidr } from "../cidr.ts";
@@ -66,6 +66,8 @@ interface RouteDefinition<Path, Query, Body> {
   readonly path: z.ZodType<Path>;
   readonly query: z.ZodType<Query>;
   readonly body: z.ZodType<Body>;
+  /** Headers that the handler checks; most routes look at none of their own. */
+  readonly headers?: z.ZodType;
   /** Of the answer. */
   readonly status: 200 | 201;
   readonly answer: z.ZodType;
@@ -86,6 +88,19 @@ interface RouteDefinition<Path, Query, Body> {
 export interface Route extends Omit<RouteDefinition<unknown, unknown, unknown>, "handle"> {
   /** Checks the request against the route's schemas and handles it. */
   answerTo(request: FastifyRequest, caller: Caller, deps: RouteDeps): Promise<Answer>;
+}
+
+/** A route whose bodies and answers are a provider's: what `/openapi.json` and the table of scopes say about it. */
+export interface PassedOnRoute {
+  readonly methods: readonly HTTPMethods[];
+  /** For the router, and as it is documented. */
+  readonly path: string;
+  readonly documented: string;
+  readonly summary: string;
+  readonly description: string;
+  /** The key needs one of them. */
+  readonly scopes: readonly Scope[];
+  readonly headers: z.ZodType;
 }
 
 /** Everything about a route in one place. */

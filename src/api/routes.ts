@@ -6,7 +6,8 @@ import { integrationChangeRoutes } from "./integration-changes.ts";
 import { integrationRoutes } from "./integrations.ts";
 import { metadataRoutes } from "./metadata.ts";
 import { providerRoutes } from "./providers.ts";
-import type { Route } from "./route.ts";
+import { proxyRoute } from "./proxy.ts";
+import type { PassedOnRoute, Route } from "./route.ts";
 
 /** Every route that needs a key and answers JSON. */
 export const ROUTES: readonly Route[] = [
@@ -19,3 +20,6 @@ export const ROUTES: readonly Route[] = [
   environmentVariablesRoute,
   auditEventsRoute,
 ];
+
+/** Every route that needs a key and answers what a provider does. */
+export const PASSED_ON_ROUTES: readonly PassedOnRoute[] = [proxyRoute];
