@@ -101,7 +101,7 @@ export function createApi(deps: ApiDeps, timeouts: limits.Timeouts = limits.TIME
     async [Symbol.asyncDispose]() {
       ending = true;
       const closed = Promise.all([app.close(), new Promise((resolve) => app.server.close(resolve))]);
-      served?.closeIdle();
+      served?.drain();
       const cut = (): void => served?.closeAll();
       deps.cutOff?.addEventListener("abort", cut, { once: true });
       if (deps.cutOff?.aborted) cut();

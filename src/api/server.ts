@@ -17,8 +17,8 @@ export interface ApiServer {
   readonly server: Server;
   /** From now on for new connections; those that are open go on. */
   use(certificate: Certificate): void;
-  /** Closes connections on which no request is under way, also those that never sent one. */
-  closeIdle(): void;
+  /** Closes connections on which no request is under way, those that never sent one too, and from now on all others after theirs. */
+  drain(): void;
   closeAll(): void;
 }
 
@@ -51,12 +51,9 @@ export function createServer(
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see the interface
     server: server as Server,
     use: ({ cert, key }) => secure?.setSecureContext({ cert, key, minVersion: MIN_VERSION }),
-    closeIdle() {
-      // A session of HTTP/2 ends by itself once its streams have: the server says so to its client when it closes.
-      for (const [socket, requests] of sockets) if (requests === 0 && !isHttp2(socket)) socket.destroy();
-    },
+    drain: () => sockets.drain(),
     closeAll() {
-      for (const socket of sockets.keys()) socket.destroy();
+      for (const socket of sockets.open()) socket.destroy();
     },
   };
 }
@@ -89,15 +86,24 @@ export function closeAfter(reply: FastifyReply): void {
   if (reply.request.raw.httpVersionMajor === 1) reply.header("connection", "close");
 }
 
-/** Sockets that are open, each with the number of its requests of HTTP/1.1 that are under way. */
-function trackSockets(
-  server: Server | Http2SecureServer,
-  opened: "connection" | "secureConnection",
-): ReadonlyMap<Socket, number> {
+interface Sockets {
+  open(): Iterable<Socket>;
+  drain(): void;
+}
+
+/** Knows of each socket how many of its requests of HTTP/1.1 are under way. */
+function trackSockets(server: Server | Http2SecureServer, opened: "connection" | "secureConnection"): Sockets {
   const sockets = new Map<Socket, number>();
+  let draining = false;
+  const closeIfIdle = (socket: Socket, requests: number): void => {
+    // A session of HTTP/2 ends by itself once its streams have: the server says so to its client when it closes.
+    if (draining && requests === 0 && !isHttp2(socket)) socket.destroySoon();
+  };
   const change = (socket: Socket, by: number): void => {
     const requests = sockets.get(socket);
-    if (requests !== undefined) sockets.set(socket, requests + by);
+    if (requests === undefined) return;
+    sockets.set(socket, requests + by);
+    closeIfIdle(socket, requests + by);
   };
   server.on(opened, (socket: Socket) => {
     sockets.set(socket, 0);
@@ -107,7 +113,13 @@ function trackSockets(
     change(socket, 1);
     response.once("close", () => change(socket, -1));
   });
-  return sockets;
+  return {
+    open: () => sockets.keys(),
+    drain() {
+      draining = true;
+      for (const [socket, requests] of sockets) closeIfIdle(socket, requests);
+    },
+  };
 }
 
 function isHttp2(socket: Socket): boolean {
