@@ -4,13 +4,23 @@ import { decodeJwt, SignJWT } from "jose";
 import { createInstallation, type Installation } from "./support/keystead.ts";
 import { eventually } from "./support/eventually.ts";
 import { query } from "./support/database.ts";
-import { connection, environment, integration, secret } from "./support/resources.ts";
+import { conditionOf, conditionsOf, connection, environment, integration, secret } from "./support/resources.ts";
 import { canary } from "./support/leaks.ts";
 
 // Pods that send the token of their ServiceAccount instead of a key. Tokens come from the API server, by TokenRequest; the
 // API has no way to it.
 
 const ACME = "/connections/acme?provider_config_key=stripe";
+
+/** The accounts of the Environment `shop`. */
+const LISTED = [
+  { name: "app", scopes: ["connections:list", "connections:read_credentials"] },
+  { name: "reader", scopes: ["connections:list"], connectionSelector: { team: "sales" } },
+  {
+    name: "worker",
+    scopes: ["connections:read_credentials", "connections:update", "integrations:read_credentials", "variables:read", "proxy"],
+  },
+];
 
 let installation: Installation;
 let host: string;
@@ -19,19 +29,15 @@ beforeAll(async () => {
   installation = await createInstallation("tokens");
   const { objects } = installation;
   installation.start("controller");
-  host = await installation.apiOf(installation.start("api", { KUBECONFIG: "/nowhere" }));
+  const variables = { KUBECONFIG: "/nowhere", KEYSTEAD_OUTBOUND_ALLOW: "127.0.0.1" };
+  host = await installation.apiOf(installation.start("api", variables));
   const parents = { environment: "shop", integration: "stripe" };
-  await Promise.all(["app", "reader", "stranger"].map((name) => createAccount(name)));
+  await Promise.all(["app", "reader", "worker", "stranger"].map((name) => createAccount(name)));
   await objects.apply(
-    environment("shop", {
-      serviceAccounts: [
-        { name: "app", scopes: ["connections:list", "connections:read_credentials"] },
-        { name: "reader", scopes: ["connections:list"], connectionSelector: { team: "sales" } },
-        { name: "later", scopes: ["connections:list"] },
-      ],
-    }),
+    environment("shop", { serviceAccounts: LISTED }),
     environment("other"),
-    integration("stripe", "shop"),
+    // Nobody listens on port 9: what is recorded of a call is recorded before it.
+    integration("stripe", "shop", { proxy: { baseUrl: "http://127.0.0.1:9" } }),
     secret("acme", { token: canary("acme") }),
     secret("sold", { token: canary("sold") }),
     connection("acme", parents),
@@ -143,18 +149,72 @@ test("without the name of its environment a token is refused with what to send",
   ]);
 });
 
+test("an account that is listed and does not exist is in the status and an event, and everything else goes on", async () => {
+  const { objects } = installation;
+  await objects.apply(
+    environment("shop", { serviceAccounts: [...LISTED, { name: "later", scopes: ["connections:list"] }] }),
+  );
+  await eventually(async () => {
+    expect(conditionsOf(await objects.get("environment/shop"))).toEqual([
+      "Ready=True Succeeded",
+      "Reconciling=True ServiceAccountNotFound",
+    ]);
+  });
+  const { message = "" } = conditionOf(await objects.get("environment/shop"), "Reconciling") ?? {};
+  expect(message).toContain("ServiceAccount later does not exist");
+  await eventually(async () => {
+    expect(await objects.events("environment/shop")).toContainEqual(
+      expect.objectContaining({ type: "Warning", reason: "ServiceAccountNotFound", note: message }),
+    );
+  });
+  expect(await asked(await tokenOf("app"))).toMatchObject({ status: 200 });
+});
+
 test("an account that appears later is let in, one that is deleted is out at once, and its successor is another", async () => {
   const { objects } = installation;
   await createAccount("later");
   const first = await tokenOf("later");
   await eventually(async () => expect(await asked(first)).toMatchObject({ status: 200 }));
+  await objects.ready("environment/shop");
+  expect(conditionsOf(await objects.get("environment/shop"))).toEqual(["Ready=True Succeeded"]);
   await objects.client.request({ method: "DELETE", path: accounts("/later") });
   await eventually(async () => expect(await asked(first)).toEqual(REFUSED));
+  await eventually(async () => {
+    expect(conditionsOf(await objects.get("environment/shop"))).toContain("Reconciling=True ServiceAccountNotFound");
+  });
 
   await createAccount("later");
   const second = await tokenOf("later");
   await eventually(async () => expect(await asked(second)).toMatchObject({ status: 200 }));
   expect(await asked(first), "a token of the one before").toEqual(REFUSED);
+});
+
+test("whatever an account reads and changes is in the audit under its namespace and name", async () => {
+  const token = await tokenOf("worker");
+  const headers = { authorization: `Bearer ${token}`, "keystead-environment": "shop", "content-type": "application/json" };
+  const metadata = { provider_config_key: "stripe", connection_id: "acme", metadata: { plan: "pro" } };
+  const send = (method: string, path: string, more: RequestInit = {}) =>
+    fetch(host + path, { method, ...more, headers: { ...headers, ...more.headers } });
+  const answers = [
+    await send("GET", ACME),
+    await send("GET", "/integrations/stripe?include=credentials"),
+    await send("GET", "/environment-variables"),
+    await send("POST", "/connections/metadata", { body: JSON.stringify(metadata) }),
+    await send("GET", "/proxy/x", { headers: { "provider-config-key": "stripe", "connection-id": "acme" } }),
+  ];
+  expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 201, 502]);
+  const events = await query<{ action: string; actor: string; address: string }>(
+    installation.database.ownerUrl,
+    "select action, actor, address from keystead.audit_events where actor_kind = 'service-account' and actor like '%/worker'",
+  );
+  expect(events.map(({ action }) => action).toSorted()).toEqual([
+    "connection.credentials-read",
+    "connection.proxied",
+    "connection.updated",
+    "environment.variables-read",
+  ]);
+  expect(new Set(events.map(({ actor }) => actor))).toEqual(new Set([`${installation.namespace}/worker`]));
+  expect(events.every(({ address }) => address !== null)).toBe(true);
 });
 
 test("an edit of the list counts for the next request, and the audit says who came and went", async () => {

@@ -16,7 +16,7 @@ const date = z.iso
 const query = z.strictObject({
   from: date.optional().describe("Events from this instant on."),
   to: date.optional().describe("Events before this instant."),
-  actor: z.string().min(1).max(255).optional(),
+  actor: z.string().min(1).max(320).optional(),
   action: z
     .string()
     .regex(/^[a-z-]{1,64}\.[a-z-]{1,64}$/, "must be an action such as connection.created")
@@ -30,8 +30,10 @@ const query = z.strictObject({
 const event = z.strictObject({
   id: z.string(),
   time: instant,
-  actor_kind: z.enum(["resource", "key", "system"]),
-  actor: z.string().describe("uid of the resource, fingerprint of the key, or name of the part of Keystead."),
+  actor_kind: z.enum(["resource", "key", "service-account", "system"]),
+  actor: z
+    .string()
+    .describe("uid of the resource, fingerprint of the key, namespace/name of the ServiceAccount, or part of Keystead."),
   field_manager: z.string().nullable(),
   address: z.string().nullable(),
   action: z.string(),

@@ -30,7 +30,7 @@ export async function publishEnvironment(
   if (deps.rows.learn(environment.metadata.uid, { id: stored.id, environmentId: stored.id }))
     deps.wakeDependents("Environment", keyOf(environment));
   const state = await keepApiKeys(deps, environment, stored);
-  await keepServiceAccounts(deps, environment, state, calls);
+  const absent = await keepServiceAccounts(deps, environment, state, calls);
   const secrets = await keepSecrets(deps, environment, { state, isNew }, calls);
   const published = await startGrace(deps, environment, state, secrets.withheld);
   const dataKey = await replaceDataKey(deps, environment, state);
@@ -40,7 +40,7 @@ export async function publishEnvironment(
     ...(handled !== undefined && { dataKey: { lastHandledRotation: handled } }),
   };
   const dueIn = dueInMs(published);
-  const trouble = secrets.refused ?? ("kind" in dataKey ? dataKey : refuseToken(environment)) ?? heldUp;
+  const trouble = secrets.refused ?? ("kind" in dataKey ? dataKey : refuseToken(environment)) ?? heldUp ?? absent;
   if (trouble) return withFound(trouble, { fields, dueInMs: dueIn });
   return settled("The environment is stored and its keys are in its Secret.", fields, dueIn);
 }

@@ -24,6 +24,7 @@ export const REASONS = {
   IntegrationNotFound: { ready: "lost", beside: "Reconciling" },
   IntegrationNotReady: { ready: "kept", beside: "Reconciling" },
   SecretNotFound: { ready: "kept", beside: "Reconciling" },
+  ServiceAccountNotFound: { ready: "kept", beside: "Reconciling" },
 
   AuthorizationRequired: { ready: "False", beside: "Stalled" },
   ConnectionIdInUse: { ready: "False", beside: "Stalled" },

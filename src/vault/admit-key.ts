@@ -1,11 +1,10 @@
-import { tokenFingerprint } from "../crypto/token.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import { statement } from "../db/statement.ts";
 import { KeysteadError } from "../errors.ts";
 import type { Scope } from "../scopes.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
-import { admits, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, permits } from "./permission.ts";
 
 /** Who wants to change something over the API, and what that takes. */
 export interface KeyHolder {
@@ -31,9 +30,10 @@ interface KeyRow {
   readonly connection_selector: Record<string, string> | null;
   readonly permitted: boolean;
   readonly may_read_credentials: boolean;
+  readonly account: string | null;
 }
 
-const FIND_KEY = `select e.environment_id, k.connection_selector,
+const FIND_KEY = `select e.environment_id, k.connection_selector, ${accountOf("k", "e")} as account,
             k.scopes is null or k.scopes && $2::text[] or cardinality($2::text[]) = 0 as permitted,
             ${permits("k", "connections:read_credentials")} as may_read_credentials
        from keystead.key_digests k
@@ -60,14 +60,14 @@ export async function checkKey({ database }: Pick<Vault, "database">, holder: Ke
   return admitted(holder, row);
 }
 
-function admitted({ keyDigest, scopes, address }: KeyHolder, row: KeyRow | undefined): AdmittedKey {
+function admitted(holder: KeyHolder, row: KeyRow | undefined): AdmittedKey {
   if (!row) throw unknownKey();
-  if (!row.permitted) throw missingScope(scopes[0] ?? "");
+  if (!row.permitted) throw missingScope(holder.scopes[0] ?? "");
   return {
     environmentId: row.environment_id,
     selector: row.connection_selector,
     mayReadCredentials: row.may_read_credentials,
-    actor: { kind: "key", fingerprint: tokenFingerprint(keyDigest), address },
+    actor: callingActorOf(row.account, holder),
   };
 }
 

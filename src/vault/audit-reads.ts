@@ -1,6 +1,6 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
-import { targetKindOf, type AuditRead } from "./audit.ts";
+import { actorColumns, targetKindOf, type AuditRead } from "./audit.ts";
 
 /** Arrays instead of a list of rows: one text for batches of any size, so that Postgres parses and plans it once. */
 const RECORD_READS = statement(
@@ -8,9 +8,10 @@ const RECORD_READS = statement(
   `insert into keystead.audit_events (
      environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
    )
-   select environment_id, 'key', actor, address, action, target_kind, target_id, target_revision, occurrences
-     from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::uuid[], $7::bigint[], $8::int[])
-       as r (environment_id, actor, address, action, target_kind, target_id, target_revision, occurrences)`,
+   select environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
+     from unnest(
+       $1::uuid[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::uuid[], $8::bigint[], $9::int[]
+     ) as r (environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences)`,
 );
 
 /**
@@ -21,10 +22,12 @@ export async function recordAuditReads(database: Database, reads: readonly Audit
   const groups = [...Map.groupBy(reads, groupOf).values()].flatMap(([first, ...equal]) =>
     first ? [{ ...first, occurrences: equal.length + 1 }] : [],
   );
+  const actors = groups.map(({ actor }) => actorColumns(actor));
   await database.write(RECORD_READS, [
     groups.map((read) => read.environmentId),
-    groups.map((read) => read.keyFingerprint),
-    groups.map((read) => read.address ?? null),
+    actors.map(([kind]) => kind),
+    actors.map(([, name]) => name),
+    actors.map(([, , , address]) => address),
     groups.map((read) => read.action),
     groups.map((read) => targetKindOf(read.action)),
     groups.map((read) => read.targetId),
@@ -36,5 +39,5 @@ export async function recordAuditReads(database: Database, reads: readonly Audit
 
 /** Equal in everything a row says. */
 function groupOf(read: AuditRead): string {
-  return [read.targetId, read.keyFingerprint, read.action, read.targetRevision, read.address].join(" ");
+  return [read.targetId, ...actorColumns(read.actor), read.action, read.targetRevision].join(" ");
 }

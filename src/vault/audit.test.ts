@@ -13,9 +13,11 @@ test("a resource is named by its uid alone, because its name may be a customer's
   expect(actorColumns({ kind: "resource", owner })).toEqual(["resource", owner.uid, null, null]);
 });
 
-test("a key is named by its fingerprint and the address it was used from, a part of Keystead by its name", () => {
+test("a key is named by its fingerprint and the address it was used from, a ServiceAccount by namespace and name, a part of Keystead by its name", () => {
   const key = { kind: "key", fingerprint: "0123456789ab", address: "10.0.0.1" } as const;
   expect(actorColumns(key)).toEqual(["key", "0123456789ab", null, "10.0.0.1"]);
+  const account = { kind: "service-account", account: "shop/app", address: "10.0.0.1" } as const;
+  expect(actorColumns(account)).toEqual(["service-account", "shop/app", null, "10.0.0.1"]);
   expect(actorColumns({ kind: "system", name: "purger" })).toEqual(["system", "purger", null, null]);
 });
 

@@ -1,5 +1,5 @@
 import type { Queryable } from "../db/session-pool.ts";
-import type { Actor } from "./owner.ts";
+import type { Actor, CallingActor } from "./owner.ts";
 
 /** What was done. A read is of something secret: lists without secrets are not recorded. */
 export type AuditAction =
@@ -57,8 +57,7 @@ export interface AuditEvent {
 /** A read of something secret. */
 export interface AuditRead {
   readonly environmentId: string;
-  readonly keyFingerprint: string;
-  readonly address: string | undefined;
+  readonly actor: CallingActor;
   readonly action: AuditAction;
   readonly targetId: string;
   readonly targetRevision: number;
@@ -73,6 +72,8 @@ export function actorColumns(
       return ["resource", actor.owner.uid, actor.owner.fieldManager ?? null, null];
     case "key":
       return ["key", actor.fingerprint, null, actor.address ?? null];
+    case "service-account":
+      return ["service-account", actor.account, null, actor.address ?? null];
     case "system":
       return ["system", actor.name, null, null];
     default:

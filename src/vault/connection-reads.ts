@@ -1,7 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import type { ConnectionSummaryRow } from "./connection-summary.ts";
-import { admits, permits, selects } from "./permission.ts";
+import { accountOf, admits, callingActor, permits, selects } from "./permission.ts";
 
 /** One question for a connection. */
 export interface ConnectionRead {
@@ -67,12 +67,13 @@ export type ConnectionReadRow = ReadPermissions &
  * bytes of a `bytea` in hex, and a quarter of the time to decode.
  */
 const readText = (recorded: string): string => `with way as materialized (
-     select a.way, a.fingerprint, a.address, k.connection_selector, k.may_read, k.may_read_credentials,
+     select a.way, a.fingerprint, ${accountOf("k", "e")} as account, a.address,
+            k.connection_selector, k.may_read, k.may_read_credentials,
             e.environment_id, n.integration_id, n.provider
        from unnest((select $1::bytea[]), (select $2::text[]), (select $3::text[]), (select $4::text[]))
             with ordinality as a (digest, fingerprint, unique_key, address, way)
       cross join lateral (
-        select k.environment_id, k.connection_selector,
+        select k.environment_id, k.connection_selector, k.service_account,
                ${permits("k", "connections:read", "connections:read_credentials")} as may_read,
                ${permits("k", "connections:read_credentials")} as may_read_credentials
           from keystead.key_digests k
@@ -80,7 +81,7 @@ const readText = (recorded: string): string => `with way as materialized (
          limit 1
       ) k
       cross join lateral (
-        select e.environment_id
+        select e.environment_id, e.owner_namespace
           from keystead.environments e
          where e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "a.address")}
          limit 1
@@ -94,7 +95,7 @@ const readText = (recorded: string): string => `with way as materialized (
       ) n on true
    ),
    found as (
-     select q.position, q.occurrences, w.fingerprint, w.address, w.may_read, w.may_read_credentials,
+     select q.position, q.occurrences, w.fingerprint, w.account, w.address, w.may_read, w.may_read_credentials,
             w.integration_id, w.provider,
             w.environment_id, c.connection_row_id, c.numeric_id, c.end_user, c.tags, c.metadata,
             c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at,
@@ -127,7 +128,7 @@ const READ_AND_RECORD = statement(
      insert into keystead.audit_events (
        environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
      )
-     select environment_id, 'key', fingerprint, address,
+     select environment_id, ${callingActor("account", "fingerprint")}, address,
             case when may_read_credentials then 'connection.credentials-read' else 'connection.read' end, 'connection',
             connection_row_id, revision, occurrences
        from found

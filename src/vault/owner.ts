@@ -11,10 +11,15 @@ export interface Owner {
   readonly fieldManager?: string | undefined;
 }
 
+/** Who called the API: a key by its fingerprint, or the ServiceAccount of a pod as `namespace/name`. */
+export type CallingActor =
+  | { readonly kind: "key"; readonly fingerprint: string; readonly address?: string | undefined }
+  | { readonly kind: "service-account"; readonly account: string; readonly address?: string | undefined };
+
 /** Who did what an audit event records. */
 export type Actor =
   | { readonly kind: "resource"; readonly owner: Owner }
-  | { readonly kind: "key"; readonly fingerprint: string; readonly address?: string | undefined }
+  | CallingActor
   | { readonly kind: "system"; readonly name: string };
 
 /** A Secret a declared value was read from. While uid and resourceVersion stay equal it need not be read again. */

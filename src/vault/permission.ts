@@ -1,4 +1,6 @@
+import { tokenFingerprint } from "../crypto/token.ts";
 import type { Scope } from "../scopes.ts";
+import type { CallingActor } from "./owner.ts";
 
 /** What a key may not do, which the API answers with the scope that is missing. */
 export interface Forbidden {
@@ -14,6 +16,29 @@ export function forbidden(scope: Scope): Forbidden {
 /** SQL: whether a row of `key_digests` has one of the scopes. Part of the statement that reads, so that an edit counts at once. */
 export function permits(key: string, ...scopes: readonly Scope[]): string {
   return `(${key}.scopes is null or ${key}.scopes && '{${scopes.join(",")}}'::text[])`;
+}
+
+/**
+ * SQL: the ServiceAccount that a row of `key_digests` stands for, as `namespace/name`, or null for a key. An account is of the
+ * namespace of the Environment that lists it.
+ */
+export function accountOf(key: string, environment: string): string {
+  return `${environment}.owner_namespace || '/' || ${key}.service_account`;
+}
+
+/** SQL: `actor_kind` and `actor` of an event, for what {@link accountOf} gave and the fingerprint of the digest. */
+export function callingActor(account: string, fingerprint: string): string {
+  return `case when ${account} is null then 'key' else 'service-account' end, coalesce(${account}, ${fingerprint})`;
+}
+
+/** The same for an event that is written by a statement of its own. */
+export function callingActorOf(
+  account: string | null,
+  { keyDigest, address }: { readonly keyDigest: Buffer; readonly address?: string | undefined },
+): CallingActor {
+  return account === null
+    ? { kind: "key", fingerprint: tokenFingerprint(keyDigest), address }
+    : { kind: "service-account", account, address };
 }
 
 /** SQL: whether the keys of an environment may be used from an address, which is text or null: unknown is nowhere. */

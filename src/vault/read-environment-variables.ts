@@ -1,7 +1,6 @@
-import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, forbidden, type Forbidden, permits } from "./permission.ts";
 import { variablesOf, type EnvironmentVariable } from "./environment.ts";
 
 /** Who asks. */
@@ -21,7 +20,7 @@ export type ReadEnvironmentVariablesResult =
 const READ_VARIABLES = statement(
   "read_variables",
   `select e.environment_id, ${permits("k", "variables:read")} as permitted, e.variables_sealed, e.variables_revision,
-          e.revision
+          e.revision, ${accountOf("k", "e")} as account
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$2")}
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
@@ -33,6 +32,7 @@ interface VariablesRow {
   readonly variables_sealed: Buffer;
   readonly variables_revision: number;
   readonly revision: number;
+  readonly account: string | null;
 }
 
 /** The variables of the key's environment, in the order declared; recorded before it resolves, as `readConnection` is. */
@@ -51,8 +51,7 @@ export async function readEnvironmentVariables(
   });
   await vault.auditReads({
     environmentId: row.environment_id,
-    keyFingerprint: tokenFingerprint(options.keyDigest),
-    address: options.address,
+    actor: callingActorOf(row.account, options),
     action: "environment.variables-read",
     targetId: row.environment_id,
     targetRevision: row.revision,

@@ -1,9 +1,8 @@
 import { Secret } from "../crypto/secret.ts";
-import { tokenFingerprint } from "../crypto/token.ts";
 import { statement } from "../db/statement.ts";
 import type { ReadPermissions } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, forbidden, type Forbidden, permits } from "./permission.ts";
 import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
 
 /** Who asks for what. */
@@ -34,9 +33,9 @@ const READ_INTEGRATION = statement(
   "read_integration",
   `select e.environment_id, k.may_read, k.may_read_credentials, n.integration_id, n.unique_key, n.provider, n.display_name, n.settings,
           n.created_at, n.updated_at, case when k.may_read_credentials then n.client_sealed end as client_sealed,
-          n.client_revision, n.revision
+          n.client_revision, n.revision, ${accountOf("k", "e")} as account
      from (
-       select k.environment_id,
+       select k.environment_id, k.service_account,
               ${permits("k", "integrations:read", "integrations:read_credentials")} as may_read,
               ${permits("k", "integrations:read_credentials")} as may_read_credentials
          from keystead.key_digests k
@@ -51,6 +50,7 @@ interface FoundRow extends IntegrationSummaryRow {
   readonly client_sealed: Buffer | null;
   readonly client_revision: number | null;
   readonly revision: number;
+  readonly account: string | null;
 }
 
 /**
@@ -81,8 +81,7 @@ async function openClient(vault: Vault, options: ReadIntegrationOptions, row: Fo
   });
   await vault.auditReads({
     environmentId: row.environment_id,
-    keyFingerprint: tokenFingerprint(options.keyDigest),
-    address: options.address,
+    actor: callingActorOf(row.account, options),
     action: "integration.client-read",
     targetId: row.integration_id,
     targetRevision: row.revision,

@@ -3,7 +3,7 @@ import type { JsonObject } from "../crypto/canonical-json.ts";
 import { statement } from "../db/statement.ts";
 import type { FoundConnectionRow } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits, selects } from "./permission.ts";
+import { accountOf, admits, callingActor, forbidden, type Forbidden, permits, selects } from "./permission.ts";
 import { openConnection, type ConnectionRecord } from "./read-connection.ts";
 
 /** Who asks for a call on behalf of which connection. */
@@ -54,13 +54,13 @@ const READ_AND_RECORD = statement(
   "read_proxied_connection",
   `with found as (
      select k.may_proxy, n.integration_id, n.unique_key, n.provider, n.settings, n.accepted_origins,
-            coalesce(n.owner_namespace, e.owner_namespace) as namespace,
+            coalesce(n.owner_namespace, e.owner_namespace) as namespace, ${accountOf("k", "e")} as account,
             e.environment_id, c.connection_row_id, c.numeric_id, c.connection_id, c.end_user, c.tags, c.metadata,
             c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at, c.revision,
             encode(c.credentials_sealed, 'base64') as credentials_sealed, c.credentials_revision,
             encode(c.config_sealed, 'base64') as config_sealed, c.config_revision
        from (
-         select k.environment_id, k.connection_selector, ${permits("k", "proxy")} as may_proxy
+         select k.environment_id, k.connection_selector, k.service_account, ${permits("k", "proxy")} as may_proxy
            from keystead.key_digests k
           where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
           limit 1
@@ -85,7 +85,7 @@ const READ_AND_RECORD = statement(
      insert into keystead.audit_events (
        environment_id, actor_kind, actor, address, action, target_kind, target_id, target_revision, occurrences
      )
-     select environment_id, 'key', $4::text, $5::text, 'connection.proxied', 'connection', connection_row_id, revision, 1
+     select environment_id, ${callingActor("account", "$4::text")}, $5::text, 'connection.proxied', 'connection', connection_row_id, revision, 1
        from found
       where connection_row_id is not null
    )
