@@ -97,14 +97,17 @@ test("the table names every scope there is, and no other", () => {
 
 /** What a row needs so that it can be done. */
 async function prepare(method: string, path: string): Promise<void> {
-  if (path.includes("/restore")) await send("DELETE", "/connections/acme?provider_config_key=github", environment.key);
+  if (path.startsWith("/connections/acme/restore")) {
+    await send("DELETE", "/connections/acme?provider_config_key=github", environment.key);
+  }
+  if (path === "/integrations/github/restore") await send("DELETE", "/integrations/github", environment.key);
   if (path === "/integrations/github" && method === "DELETE") await makeGithub();
   if (method === "DELETE" && path.includes("/acme")) await makeConnections();
 }
 
 /** A row as it is sent; what is added needs another name each time. */
 function bodyOf(method: string, path: string): object | undefined {
-  if (method === "POST" && path.startsWith("/integrations")) {
+  if (method === "POST" && path.startsWith("/integrations") && !path.endsWith("/restore")) {
     return { provider: "api-key", unique_key: `tool-${randomUUID()}` };
   }
   return BODIES[`${method} ${path.replace(/\?.*/, "")}`];

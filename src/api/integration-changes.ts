@@ -3,6 +3,7 @@ import { findProvider } from "../resources/providers.ts";
 import { addIntegration } from "../vault/add-integration.ts";
 import { changeIntegration } from "../vault/change-integration.ts";
 import { removeIntegration } from "../vault/remove-integration.ts";
+import { restoreIntegrationOverApi } from "../vault/restore-integration-over-api.ts";
 import { integration, success } from "./answer-schemas.ts";
 import { refusedPart } from "./error-answer.ts";
 import { integrationSummaryAnswer } from "./integration-answer.ts";
@@ -92,5 +93,21 @@ const remove = defineRoute({
   },
 });
 
+const restore = defineRoute({
+  method: "POST",
+  paths: ["/integrations/:uniqueKey/restore"],
+  summary: "Brings the integration of this name that was deleted last back, with the connections that went with it",
+  scopes: ["integrations:create"],
+  path,
+  query: noQuery,
+  body: noBody,
+  status: 200,
+  answer: success,
+  async handle({ path: { uniqueKey } }, caller, { vault }) {
+    await restoreIntegrationOverApi(vault, caller, uniqueKey);
+    return JSON.stringify({ success: true });
+  },
+});
+
 /** Changes of integrations that no resource manages. */
-export const integrationChangeRoutes: readonly Route[] = [create, quickstart, change, remove];
+export const integrationChangeRoutes: readonly Route[] = [create, quickstart, change, remove, restore];

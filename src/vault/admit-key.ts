@@ -46,10 +46,16 @@ const CHECK_KEY = statement("check_key", FIND_KEY);
  * Looks a key up, and keeps its environment alive until the transaction ends. Whoever writes does so first, in the
  * transaction that writes: nothing is remembered that could outlive a revocation. Rejects with `unknown_account`,
  * `forbidden` or a `database_*` error.
+ *
+ * @param lock the stronger one keeps all others from writing in the environment meanwhile
  */
-export async function admitKey(transaction: Queryable, holder: KeyHolder): Promise<AdmittedKey> {
+export async function admitKey(
+  transaction: Queryable,
+  holder: KeyHolder,
+  lock: "share" | "no key update" = "share",
+): Promise<AdmittedKey> {
   const { keyDigest, scopes, address = null } = holder;
-  const [row] = await transaction.query<KeyRow>(`${FIND_KEY} for share of e`, [keyDigest, scopes, address]);
+  const [row] = await transaction.query<KeyRow>(`${FIND_KEY} for ${lock} of e`, [keyDigest, scopes, address]);
   return admitted(holder, row);
 }
 
