@@ -54,6 +54,20 @@ test("credentials are sent to another origin only after it was accepted by name"
   });
   expect(second.connections).toBe(0);
 
+  // One that is only added stops the calls to the one before as well.
+  const calls = first.calls.length;
+  await objects.apply(
+    integration("tool", "shop", { proxy: { baseUrl: first.url, allowedBaseUrls: [second.url], ...place } }),
+  );
+  await eventually(async () => {
+    const { metadata, status } = await objects.get("integration/tool");
+    expect(status?.observedGeneration).toBe(metadata.generation);
+  });
+  expect(conditionsOf(await objects.get("integration/tool"))).toContain("Stalled=True OriginChanged");
+  await expect(call()).rejects.toMatchObject({ response: { status: 409 } });
+  expect([first.calls.length, second.connections]).toEqual([calls, 0]);
+  await objects.apply(pointing(second.url));
+
   const annotations = { "keystead.dev/accept-origin": second.url };
   await objects.patch("integration/tool", { metadata: { annotations } });
   await objects.ready("integration/tool");

@@ -15,13 +15,14 @@ interface Case {
   readonly headers?: Readonly<Record<string, string>>;
   readonly values?: Partial<TemplateValues>;
   readonly accepted?: readonly string[];
+  readonly tokenUrl?: string;
 }
 
-function target({ spec, path = "/things", headers = {}, values, accepted }: Case): ProxyTarget {
+function target({ spec, path = "/things", headers = {}, values, accepted, tokenUrl }: Case): ProxyTarget {
   const whole: ProxySpec = { baseUrl: "https://api.provider.example/v1", ...spec };
   const own = [whole.baseUrl, ...(whole.allowedBaseUrls ?? [])].flatMap((url) => originOf(url) ?? []);
   const request = parseProxyRequest(`/proxy${path}`, { "provider-config-key": "p", "connection-id": "c", ...headers });
-  return targetOf(whole, accepted ?? own, request, { config: {}, credentials: {}, ...values });
+  return targetOf({ proxy: whole, auth: { tokenUrl } }, accepted ?? own, request, { config: {}, credentials: {}, ...values });
 }
 
 function codeOf(one: Case): string {
@@ -183,11 +184,15 @@ test.each<[override: string, spec: Partial<ProxySpec>, result: string]>([
   expect(codeOf({ spec, headers: { "base-url-override": override } })).toBe(result);
 });
 
-test("nothing is sent to an origin that was not accepted, neither the base nor another", () => {
+test("while one origin waits to be accepted nothing is sent, not even where it was accepted before", () => {
   const accepted = ["https://api.provider.example"];
-  expect(codeOf({ spec: uploads, accepted })).toBe("https://api.provider.example/v1/things");
+  expect(codeOf({ spec: uploads, accepted })).toBe("origin_not_accepted");
   const headers = { "base-url-override": "https://uploads.provider.example" };
   expect(codeOf({ spec: uploads, accepted, headers })).toBe("origin_not_accepted");
+  expect(codeOf({ accepted, tokenUrl: "https://login.provider.example/token" })).toBe("origin_not_accepted");
+  expect(codeOf({ accepted, tokenUrl: "https://api.provider.example/token" })).toBe(
+    "https://api.provider.example/v1/things",
+  );
   expect(codeOf({ accepted: [] })).toBe("origin_not_accepted");
   expect(codeOf({ accepted: ["https://api.provider.example:8443"] })).toBe("origin_not_accepted");
 });

@@ -1,5 +1,5 @@
 import { KeysteadError } from "../errors.ts";
-import { originOf, type ProxySpec } from "../resources/proxy.ts";
+import { declaredOrigins, originOf, type ProxySpec, type Sending } from "../resources/proxy.ts";
 import type { ProxyRequest } from "./proxy-request.ts";
 import { asHeaderPart, asHostPart, asUrlPart, fill, type TemplateValues, unresolved } from "./proxy-template.ts";
 
@@ -10,18 +10,24 @@ export interface ProxyTarget {
   readonly headers: Readonly<Record<string, string>>;
 }
 
+/** An integration that says where to call. */
+export type ProxiedIntegration = Sending & { readonly proxy: ProxySpec };
+
 /**
- * The call that a request stands for. Pure.
+ * The call that a request stands for. While any origin of the integration waits to be accepted there is none, not even to one
+ * that was accepted before. Pure.
  *
  * @throws `base_url_override_disabled`, `base_url_override_not_allowed`, `origin_not_accepted`,
  * `proxy_template_unresolved`, `invalid_uri_params`
  */
 export function targetOf(
-  spec: ProxySpec,
+  integration: ProxiedIntegration,
   acceptedOrigins: readonly string[],
   request: ProxyRequest,
   values: TemplateValues,
 ): ProxyTarget {
+  if (!declaredOrigins(integration).every((origin) => acceptedOrigins.includes(origin))) throw originNotAccepted();
+  const { proxy: spec } = integration;
   const base = baseOf(spec, acceptedOrigins, request.baseUrlOverride, values);
   const url = within(base, request.path);
   url.search = withParameters(url.search, parametersOf(spec, values));
@@ -36,13 +42,15 @@ function baseOf(
   values: TemplateValues,
 ): URL {
   const origin = override === undefined ? originOf(spec.baseUrl) : overrideOrigin(spec, override);
-  if (origin === undefined || !acceptedOrigins.includes(origin)) {
-    throw new KeysteadError(
-      "origin_not_accepted",
-      "The integration was edited to point at another origin, which has not been accepted yet: see its status.",
-    );
-  }
+  if (origin === undefined || !acceptedOrigins.includes(origin)) throw originNotAccepted();
   return override === undefined ? filledBase(spec.baseUrl, values) : new URL(override);
+}
+
+function originNotAccepted(): KeysteadError {
+  return new KeysteadError(
+    "origin_not_accepted",
+    "The integration was edited to point at another origin, and sends nothing until that is accepted: see its status.",
+  );
 }
 
 function overrideOrigin({ allowedBaseUrls = [] }: ProxySpec, override: string): string {

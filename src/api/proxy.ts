@@ -3,6 +3,7 @@ import type { ServerResponse } from "node:http";
 import type { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
+import { z } from "zod";
 import { KeysteadError } from "../errors.ts";
 import type { OutboundAnswer, OutboundRequest } from "../outbound/outbound.ts";
 import { proxy as proxySchema } from "../resources/proxy.ts";
@@ -113,6 +114,9 @@ async function findConnection(
   }
 }
 
+/** What settings of an integration say about where it sends. */
+const sending = z.object({ auth: z.object({ tokenUrl: z.string().optional() }).optional(), proxy: proxySchema });
+
 function targetFor({ connection, settings, acceptedOrigins }: ProxiedConnection, asked: ProxyRequest): ProxyTarget {
   if (settings["proxy"] === undefined) {
     throw new KeysteadError("proxy_not_configured", "The integration has no spec.proxy, which says where to call.");
@@ -121,7 +125,7 @@ function targetFor({ connection, settings, acceptedOrigins }: ProxiedConnection,
     config: JSON.parse(connection.config.reveal()),
     credentials: connection.credentials ? JSON.parse(connection.credentials.reveal()) : {},
   };
-  return targetOf(proxySchema.parse(settings["proxy"]), acceptedOrigins, asked, values);
+  return targetOf(sending.parse(settings), acceptedOrigins, asked, values);
 }
 
 async function outboundRequest(

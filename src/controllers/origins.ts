@@ -1,4 +1,5 @@
-import { declaredOrigins, type Integration } from "../resources/integration.ts";
+import type { Integration } from "../resources/integration.ts";
+import { declaredOrigins } from "../resources/proxy.ts";
 import { ACCEPT_ORIGIN } from "./metadata-names.ts";
 import { type Outcome, stalled } from "./outcome.ts";
 
@@ -37,11 +38,11 @@ export function originsOf({ metadata, spec }: Integration, accepted: readonly st
   return judgeOrigins(declaredOrigins(spec), accepted, named);
 }
 
-/** The outcome while an origin waits to be accepted. What was stored is served; nothing is sent to that origin. */
+/** The outcome while an origin waits to be accepted. What was stored is served to applications, and sent nowhere. */
 export function originChanged({ metadata: { name } }: Integration, pending: readonly string[]): Outcome {
   const origins = pending.join(" and ");
   return stalled(
     "OriginChanged",
-    `Credentials of ${name} were stored while it pointed elsewhere, so none is sent to ${origins}. If that is meant, set the annotation ${ACCEPT_ORIGIN} to ${pending.join(",")}; else take the edit back.`,
+    `Credentials of ${name} were stored while it did not point to ${origins}, so none is sent anywhere. If that is meant, set the annotation ${ACCEPT_ORIGIN} to ${pending.join(",")}; else take the edit back.`,
   );
 }

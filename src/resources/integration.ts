@@ -3,7 +3,7 @@ import { auth } from "./auth.ts";
 import { deletionPolicy, line, reference, restoreFrom, secretKeyRef } from "./field.ts";
 import { labelSelector } from "./label-selector.ts";
 import { resourceParser } from "./parse.ts";
-import { originOf, proxy } from "./proxy.ts";
+import { proxy } from "./proxy.ts";
 import { immutable, matches, oneOf, withRules } from "./rule.ts";
 import { commonStatus, rowId } from "./status.ts";
 
@@ -37,7 +37,7 @@ export const integrationSpec = withRules(
     proxy: proxy
       .optional()
       .describe(
-        "Where the proxy of the API (/proxy) calls, and where the credential of a connection goes. Without it nothing is proxied. A change of scheme, host or port sends nothing there until keystead.dev/accept-origin names the new one: OriginChanged.",
+        "Where the proxy of the API (/proxy) calls, and where the credential of a connection goes. Without it nothing is proxied. After a change of scheme, host or port nothing is sent at all until keystead.dev/accept-origin names the new one: OriginChanged.",
       ),
     allowedConnections: labelSelector
       .optional()
@@ -70,10 +70,3 @@ export const integrationStatus = commonStatus.extend({
 export const parseIntegration = resourceParser("Integration", integrationSpec, integrationStatus);
 /** An Integration with a valid spec. */
 export type Integration = Extract<ReturnType<typeof parseIntegration>, { ok: true }>["value"];
-
-/** Every origin that credentials are sent to, sorted, each once: the token URL, the base URL, and those a caller may choose. */
-export function declaredOrigins({ auth: { tokenUrl }, proxy: sent }: Integration["spec"]): string[] {
-  const urls = [tokenUrl, sent?.baseUrl, ...(sent?.allowedBaseUrls ?? [])];
-  const origins = urls.map((url) => (url === undefined ? undefined : originOf(url)));
-  return [...new Set(origins.filter((origin) => origin !== undefined))].toSorted();
-}

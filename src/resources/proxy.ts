@@ -144,3 +144,16 @@ export function originOf(baseUrl: string): string | undefined {
   const origin = URL.parse(baseUrl)?.origin;
   return origin === "null" ? undefined : origin;
 }
+
+/** What says where an integration sends credentials. */
+export interface Sending {
+  readonly auth?: { readonly tokenUrl?: string | undefined } | undefined;
+  readonly proxy?: ProxySpec | undefined;
+}
+
+/** Every origin that credentials are sent to, sorted, each once: the token URL, the base URL, and those a caller may choose. */
+export function declaredOrigins({ auth, proxy: sent }: Sending): string[] {
+  const urls = [auth?.tokenUrl, sent?.baseUrl, ...(sent?.allowedBaseUrls ?? [])];
+  const origins = urls.map((url) => (url === undefined ? undefined : originOf(url)));
+  return [...new Set(origins.filter((origin) => origin !== undefined))].toSorted();
+}
