@@ -1,8 +1,7 @@
 import { z } from "zod";
 import { listAuditEvents, type ListedAuditEvent } from "../vault/list-audit-events.ts";
 import { instant, nextCursor } from "./answer-schemas.ts";
-import { cursor } from "./cursor.ts";
-import { listAnswer } from "./list-answer.ts";
+import { cursor, cursorOf } from "./cursor.ts";
 import { connectionId, noBody, noPath, wholeNumber } from "./request-schemas.ts";
 import { defineRoute } from "./route.ts";
 
@@ -56,14 +55,13 @@ export const auditEventsRoute = defineRoute({
   body: noBody,
   status: 200,
   answer: z.strictObject({ events: z.array(event), next_cursor: nextCursor }),
-  handle: ({ query: { limit, cursor: from, ...filters } }, caller, { vault }) =>
-    listAnswer<ListedAuditEvent>({
-      name: "events",
-      limit,
-      read: (after, size) => listAuditEvents(vault, caller, { ...filters, after: after?.id ?? from?.[0], limit: size }),
-      print: (listed) => JSON.stringify(eventAnswer(listed)),
-      placeOf: ({ id }) => [id],
-    }),
+  async handle({ query: { limit, cursor: place, ...filters } }, caller, { vault }) {
+    const { events, next } = await listAuditEvents(vault, caller, { ...filters, after: place?.[0], limit });
+    return JSON.stringify({
+      events: events.map(eventAnswer),
+      ...(next !== undefined && { next_cursor: cursorOf([next]) }),
+    });
+  },
 });
 
 function eventAnswer(listed: ListedAuditEvent): z.output<typeof event> {
