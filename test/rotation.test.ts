@@ -115,6 +115,18 @@ test("a new token gives the Secret a new key, ends the old one, and warns of pod
   });
 });
 
+test("a rotated key is refused by every replica with its next request, whatever that remembers", async () => {
+  await using api = installation.start("api");
+  const one = await prepare("replicas");
+  const other = await applicationOf(installation, api, "replicas");
+  expect([await statusOf(one), await statusOf(other)]).toEqual([200, 200]);
+  await ask("replicas", "1");
+  await handled("replicas", "1");
+  expect([await statusOf(one), await statusOf(other)]).toEqual([401, 401]);
+  const renewed = await applicationOf(installation, api, "replicas");
+  expect([renewed.key === one.key, await statusOf(renewed)]).toEqual([false, 200]);
+});
+
 test("bad case 15: a token that is applied 1,000 times rotates once; removed and set again it rotates no more", async () => {
   await prepare("repeated");
   for (let times = 0; times < 1_000; times += 20) {

@@ -106,6 +106,7 @@ test(
     const answers = (await runReadme(kept, apiPort)).split("\n").filter((line) => line.startsWith("{"));
     expect(answers).toEqual([
       expect.stringContaining('"apiKey":"the-first-value"'),
+      '{"type":"API_KEY","apiKey":"the-first-value"}',
       expect.stringContaining('"apiKey":"the-second-value"'),
       expect.stringContaining('"code":"not_found"'),
     ]);

@@ -21,7 +21,8 @@ export function answerPreflights(app: FastifyInstance): void {
       .headers({
         "access-control-allow-methods": "GET, HEAD, PUT, PATCH, POST, DELETE",
         "access-control-allow-headers":
-          "Authorization, Content-Type, Accept, Provider-Config-Key, Connection-Id, Base-Url-Override, Retries, Retry-On, Decompress, Keystead-Environment, X-Request-Id, Traceparent",
+          // `*` is all others, `Nango-Proxy-<name>` among them; it never stands for Authorization (Fetch section 4.9).
+          "Authorization, *, Content-Type, Accept, Provider-Config-Key, Connection-Id, Base-Url-Override, Retries, Retry-On, Decompress, Keystead-Environment, X-Request-Id, Traceparent",
         "access-control-max-age": PREFLIGHT_SECONDS,
       })
       .code(204)
