@@ -46,7 +46,7 @@ async function createMarked(mark: string): Promise<TestEnvironment> {
 }
 
 async function send(key: string, method: string, path: string, body?: object): Promise<string> {
-  const headers = { "content-type": "application/json", "provider-config-key": "tool" };
+  const headers = { "content-type": "application/json", "provider-config-key": "tool", "connection-id": "acme" };
   const response = await ask(api, path, key, { method, headers, ...(body && { body: JSON.stringify(body) }) });
   return response.text();
 }
@@ -93,6 +93,8 @@ function calls(other: OtherIds): fc.Arbitrary<Call> {
       ]),
     key.map((of): Call => ["GET", `/integrations/${of}?include=credentials`]),
     key.map((of): Call => ["DELETE", `/integrations/${of}`]),
+    key.map((of): Call => ["POST", `/integrations/${of}/restore`]),
+    fc.constantFrom("GET", "POST").map((method): Call => [method, "/proxy/x"]),
     key.map((of): Call => ["PATCH", `/integrations/${of}`, { display_name: "own" }]),
     key.map((of): Call => ["POST", "/integrations", { provider: "api-key", unique_key: of }]),
     fc
