@@ -1,5 +1,11 @@
 import { once } from "node:events";
-import { Agent, request as httpRequest, type ClientRequest, type IncomingMessage, type ServerResponse } from "node:http";
+import {
+  Agent,
+  request as httpRequest,
+  type ClientRequest,
+  type IncomingMessage,
+  type ServerResponse,
+} from "node:http";
 import { connect } from "node:net";
 import { text as readText } from "node:stream/consumers";
 import { expect, test } from "vitest";
@@ -8,7 +14,13 @@ import { storeEnvironment } from "../src/vault/store-environment.ts";
 import { storeIntegration } from "../src/vault/store-integration.ts";
 import { startProcess } from "./support/keystead-process.ts";
 import { startUpstream } from "./support/upstream.ts";
-import { createTestVault, desiredConnection, desiredEnvironment, desiredIntegration, type TestVault } from "./support/vault.ts";
+import {
+  createTestVault,
+  desiredConnection,
+  desiredEnvironment,
+  desiredIntegration,
+  type TestVault,
+} from "./support/vault.ts";
 
 // A process of the API that is told to end while callers wait for their answers, as in each roll-out.
 

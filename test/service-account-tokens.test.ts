@@ -18,7 +18,13 @@ const LISTED = [
   { name: "reader", scopes: ["connections:list"], connectionSelector: { team: "sales" } },
   {
     name: "worker",
-    scopes: ["connections:read_credentials", "connections:update", "integrations:read_credentials", "variables:read", "proxy"],
+    scopes: [
+      "connections:read_credentials",
+      "connections:update",
+      "integrations:read_credentials",
+      "variables:read",
+      "proxy",
+    ],
   },
 ];
 
@@ -191,7 +197,11 @@ test("an account that appears later is let in, one that is deleted is out at onc
 
 test("whatever an account reads and changes is in the audit under its namespace and name", async () => {
   const token = await tokenOf("worker");
-  const headers = { authorization: `Bearer ${token}`, "keystead-environment": "shop", "content-type": "application/json" };
+  const headers = {
+    authorization: `Bearer ${token}`,
+    "keystead-environment": "shop",
+    "content-type": "application/json",
+  };
   const metadata = { provider_config_key: "stripe", connection_id: "acme", metadata: { plan: "pro" } };
   const send = (method: string, path: string, more: RequestInit = {}) =>
     fetch(host + path, { method, ...more, headers: { ...headers, ...more.headers } });

@@ -32,7 +32,9 @@ const event = z.strictObject({
   actor_kind: z.enum(["resource", "key", "service-account", "system"]),
   actor: z
     .string()
-    .describe("uid of the resource, fingerprint of the key, namespace/name of the ServiceAccount, or part of Keystead."),
+    .describe(
+      "uid of the resource, fingerprint of the key, namespace/name of the ServiceAccount, or part of Keystead.",
+    ),
   field_manager: z.string().nullable(),
   address: z.string().nullable(),
   action: z.string(),

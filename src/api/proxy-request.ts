@@ -35,7 +35,9 @@ export const proxyHeaders = z.object({
     z.string().refine((text) => URL.canParse(text) && /^https?:\/\//.test(text), "must be an http:// or https:// URL"),
   ).describe("Another base URL, whose origin the integration allows."),
   retries: orEmpty(wholeNumber(MAX_RETRIES)).describe(`Attempts after the first, 0 to ${MAX_RETRIES}. Default: 0.`),
-  "retry-on": orEmpty(statuses).describe("Statuses that are tried again, such as 409,423, beside those that always are."),
+  "retry-on": orEmpty(statuses).describe(
+    "Statuses that are tried again, such as 409,423, beside those that always are.",
+  ),
   decompress: orEmpty(z.enum(["true", "false"], "must be true or false")).describe("Whether the answer is unpacked."),
 });
 

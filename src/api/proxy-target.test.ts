@@ -22,7 +22,11 @@ function target({ spec, path = "/things", headers = {}, values, accepted, tokenU
   const whole: ProxySpec = { baseUrl: "https://api.provider.example/v1", ...spec };
   const own = [whole.baseUrl, ...(whole.allowedBaseUrls ?? [])].flatMap((url) => originOf(url) ?? []);
   const request = parseProxyRequest(`/proxy${path}`, { "provider-config-key": "p", "connection-id": "c", ...headers });
-  return targetOf({ proxy: whole, auth: { tokenUrl } }, accepted ?? own, request, { config: {}, credentials: {}, ...values });
+  return targetOf({ proxy: whole, auth: { tokenUrl } }, accepted ?? own, request, {
+    config: {},
+    credentials: {},
+    ...values,
+  });
 }
 
 function codeOf(one: Case): string {

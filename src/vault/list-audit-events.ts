@@ -144,6 +144,9 @@ function readPart(vault: Vault, environmentId: string, options: ListAuditEventsO
   ]);
 }
 
-function withoutPlace({ lastId: _lastId, ...event }: { readonly lastId: string | null } & ListedAuditEvent): ListedAuditEvent {
+function withoutPlace({
+  lastId: _lastId,
+  ...event
+}: { readonly lastId: string | null } & ListedAuditEvent): ListedAuditEvent {
   return event;
 }
