@@ -12,6 +12,7 @@ import { expect, test } from "vitest";
 import { storeConnection } from "../src/vault/store-connection.ts";
 import { storeEnvironment } from "../src/vault/store-environment.ts";
 import { storeIntegration } from "../src/vault/store-integration.ts";
+import { eventually } from "./support/eventually.ts";
 import { startProcess } from "./support/keystead-process.ts";
 import { startUpstream } from "./support/upstream.ts";
 import {
@@ -110,8 +111,10 @@ test("told to end, the API finishes slow answers and uploads, closes each connec
   const keptClosed = once(kept.socket ?? expect.unreachable(), "close");
   process.kill(server.pid, "SIGTERM");
   await keptClosed;
-  const refused = connect(port, "127.0.0.1");
-  await expect(once(refused, "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  await eventually(async () => {
+    const late = connect(port, "127.0.0.1").on("error", () => undefined);
+    await expect(once(late, "connect")).rejects.toMatchObject({ code: "ECONNREFUSED" });
+  });
 
   const closed = [slowAnswer, upload, change, second].map((call) => once(call.socket ?? expect.unreachable(), "close"));
   held[0]?.end("and whole");

@@ -1,5 +1,6 @@
 import { KeysteadError } from "../errors.ts";
 import { checkKey, type KeyHolder } from "./admit-key.ts";
+import { queryInOrder } from "./connection-filters.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
 
@@ -57,7 +58,7 @@ const DAY_MS = 86_400_000;
  * credential its part. Instead the statement goes through a part of the events and says where that ends. Whole days ($2 and
  * $3) leave out partitions, so that nothing but the events of the part is looked at; instants are compared within them.
  */
-const LIST_PART = `with part as (
+const LIST_PART = `with part as materialized (
      select (
        select event_id from keystead.audit_events
         where environment_id = $1
@@ -128,7 +129,7 @@ function readPart(vault: Vault, environmentId: string, options: ListAuditEventsO
   const { from, to, actor, action, connectionId, targetId } = options;
   // Without a filter each event that is looked at is one of the list.
   const isFiltered = [from, to, actor, action, connectionId, targetId].some((filter) => filter !== undefined);
-  return vault.database.query<PartRow>(LIST_PART, [
+  return queryInOrder<PartRow>(vault, LIST_PART, [
     environmentId,
     from ? new Date(Math.floor(from.getTime() / DAY_MS) * DAY_MS) : null,
     to ? new Date(Math.ceil(to.getTime() / DAY_MS) * DAY_MS) : null,
