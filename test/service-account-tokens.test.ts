@@ -203,7 +203,7 @@ test("whatever an account reads and changes is in the audit under its namespace 
     "content-type": "application/json",
   };
   const metadata = { provider_config_key: "stripe", connection_id: "acme", metadata: { plan: "pro" } };
-  const send = (method: string, path: string, more: RequestInit = {}) =>
+  const send = (method: string, path: string, more: { body?: string; headers?: Record<string, string> } = {}) =>
     fetch(host + path, { method, ...more, headers: { ...headers, ...more.headers } });
   const answers = [
     await send("GET", ACME),
