@@ -1,6 +1,6 @@
 import { afterAll, expect, test } from "vitest";
 import { applicationOf, type Application } from "./support/application.ts";
-import { withClient } from "./support/database.ts";
+import { query, withClient } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation, SERVICE_URL } from "./support/keystead.ts";
 import { canary } from "./support/leaks.ts";
@@ -27,6 +27,12 @@ const holder = (name: string): Promise<Application> => applicationOf(installatio
 
 const statusOf = async (application: Application, path = "/connections"): Promise<number> =>
   (await application.ask(path)).status;
+
+/** The same from the process that runs now, for a key that was read while another one ran. */
+async function statusNow({ key: held }: Application): Promise<number> {
+  const host = await installation.apiOf(keystead);
+  return (await fetch(`${host}/connections`, { headers: { authorization: `Bearer ${held}` } })).status;
+}
 
 async function events(environmentName: string, keyName: string): Promise<string[]> {
   const id = (await objects.get(`environment/${environmentName}`)).status?.["environmentId"];
@@ -147,6 +153,31 @@ test("an expired key opens nothing, its Secret goes, and a rotation makes a new 
   expect([back.key === visitor.key, await statusOf(back)]).toEqual([false, 200]);
 });
 
+test("a named key that expires while the controller is down is erased by whoever purges, and its Secret goes when it is back", async () => {
+  await objects.apply(environment("absent", { apiKeys: [key("guest", { expiresAfter: "1h" })] }));
+  await objects.ready("environment/absent");
+  const guest = await holder("guest");
+  await keystead.end();
+  const ofGuest = "secret_key_id in (select secret_key_id from keystead.secret_keys where name = 'guest')";
+  await query(database.ownerUrl, `update keystead.key_digests set expires_at = now() where ${ofGuest}`);
+  const api = installation.start("api");
+  await eventually(async () =>
+    expect(await query(database.ownerUrl, "select from keystead.secret_keys where name = 'guest'")).toEqual([]),
+  );
+  expect(await events("absent", "guest")).toEqual(["secret-key.created", "secret-key.ended"]);
+  expect(await objects.find("secret/guest-key"), "nobody is there to delete it").toBeDefined();
+  await api.end();
+
+  keystead = installation.start("run");
+  await eventually(async () => expect(await objects.find("secret/guest-key")).toBeUndefined());
+  await eventually(async () => {
+    const told = await objects.events("environment/absent");
+    expect(told.map(({ type, reason }) => `${type} ${reason}`)).toEqual(["Warning SecretKeyExpired"]);
+  });
+  expect(await statusNow(guest)).toBe(401);
+  expect(await events("absent", "guest"), "once").toEqual(["secret-key.created", "secret-key.ended"]);
+});
+
 test("what was added, removed or moved while the controller was down is done when it is back, and no key is made twice", async () => {
   await objects.apply(environment("offline", { apiKeys: [key("gone"), key("moved"), key("kept")] }));
   await objects.ready("environment/offline");
@@ -162,9 +193,7 @@ test("what was added, removed or moved while the controller was down is done whe
   expect([(await holder("elsewhere")).key, (await holder("kept")).key]).toEqual([moved.key, kept.key]);
   const now = [await holder("elsewhere"), await holder("kept"), await holder("added")];
   expect(await Promise.all(now.map((one) => statusOf(one)))).toEqual([200, 200, 200]);
-  const [host] = [await installation.apiOf(keystead)];
-  const refused = await fetch(`${host}/connections`, { headers: { authorization: `Bearer ${gone.key}` } });
-  expect(refused.status).toBe(401);
+  expect(await statusNow(gone)).toBe(401);
 
   await keystead.end();
   keystead = installation.start("run");

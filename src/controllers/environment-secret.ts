@@ -10,8 +10,10 @@ import type { EnvironmentState, StoredEnvironment } from "../vault/environment.t
 import { type EnvironmentSecretKeys, readSecretKeys } from "../vault/read-environment-secret-key.ts";
 import type { CallOptions, ControllerDeps, WrittenSecret } from "./deps.ts";
 import type { Outcome } from "./outcome.ts";
+import { recordEvent } from "./notice.ts";
 import { deleteSecretsOf, findSecret, OWNER_LABEL, writeSecret } from "./owned-secrets.ts";
 import { readyOf } from "./status.ts";
+import { noticeOfExpiry } from "./rotation.ts";
 
 type State = EnvironmentState | StoredEnvironment;
 
@@ -68,7 +70,8 @@ export async function keepSecrets(
   if (isNew) clearedSecrets.add(metadata.uid);
   else if (mayHaveLeft(deps, environment) || kept.includes("made") || hasStray(deps, environment, state, names)) {
     const needs = { namespace: metadata.namespace, wanted: names, withheldKeys: fingerprintsOf(state, withheld) };
-    await deleteSecretsOf(deps.client, metadata, (name) => isNeeded(deps, name, needs, calls), calls);
+    const deleted = await deleteSecretsOf(deps.client, metadata, (name) => isNeeded(deps, name, needs, calls), calls);
+    tellOfExpired(deps, environment, state, deleted);
     if (withheld.size === 0) clearedSecrets.add(metadata.uid);
     const written = writtenFor(deps, metadata.uid);
     for (const name of written.keys()) if (!names.has(name)) written.delete(name);
@@ -130,6 +133,19 @@ function hasStray(deps: ControllerDeps, environment: Environment, state: State, 
 }
 
 function wantedSecrets(deps: ControllerDeps, environment: Environment, state: State): WantedSecret[] {
+/** Told with the Secret and not with the key: whatever process erased that one, this is what its owner notices. */
+function tellOfExpired(
+  { events }: ControllerDeps,
+  environment: Environment,
+  state: State,
+  deletedSecrets: readonly string[],
+): void {
+  for (const { name, secretName } of environment.spec.apiKeys ?? []) {
+    if (fingerprintOf(state, name) === undefined && deletedSecrets.includes(secretName))
+      recordEvent(events, ENVIRONMENT, environment, noticeOfExpiry(name));
+  }
+}
+
   const { uid } = environment.metadata;
   const previous = state.replacedKeys.find(({ name }) => name === MAIN_SECRET_KEY)?.fingerprint;
   const main: WantedSecret = {

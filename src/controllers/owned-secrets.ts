@@ -73,13 +73,13 @@ function manifest(desired: DesiredSecret): unknown {
   };
 }
 
-/** Deletes the Secrets that were written for an Environment, but for those that are needed. Absent ones are no error. */
+/** Deletes the Secrets that were written for an Environment, but for those that are needed; their names. Absent ones are no error. */
 export async function deleteSecretsOf(
   client: KubeClient,
   environment: Pick<ResourceMetadata, "namespace" | "uid">,
   isNeeded: (name: string) => Promise<boolean>,
   calls: CallOptions,
-): Promise<void> {
+): Promise<string[]> {
   const { namespace, uid } = environment;
   const found = await client.request<{ readonly items?: readonly KubeObject[] }>({
     method: "GET",
@@ -88,11 +88,15 @@ export async function deleteSecretsOf(
     accept: "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
     ...calls,
   });
+  const deleted: string[] = [];
   // Unlike others, a list of metadata that is empty has no items at all.
   for (const { metadata } of found.items ?? []) {
     const owned = metadata.ownerReferences?.some((owner) => owner.controller === true && owner.uid === uid);
-    if (owned && !(await isNeeded(metadata.name))) await deleteSecret(client, namespace, metadata, calls);
+    if (!owned || (await isNeeded(metadata.name))) continue;
+    await deleteSecret(client, namespace, metadata, calls);
+    deleted.push(metadata.name);
   }
+  return deleted;
 }
 
 async function deleteSecret(

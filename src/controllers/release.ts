@@ -22,7 +22,7 @@ interface Release {
   /** Where the row may stay alive without its resource. */
   readonly orphan?: (vault: ReigningVault, ownerUid: string, actor: Actor) => Promise<OrphanedConnection | undefined>;
   /** What has to go from the cluster before the resource may go. */
-  readonly cleanUp?: () => Promise<void>;
+  readonly cleanUp?: () => Promise<unknown>;
 }
 
 type Released = Omit<Resource<string, unknown, unknown>, "spec">;

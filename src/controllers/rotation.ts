@@ -75,9 +75,8 @@ export async function keepKeysCurrent(
       recordEvent(deps.events, ENVIRONMENT, environment, noticeOfRotation(name, graceSeconds > 0));
     changes += 1;
   }
-  for (const { name, fingerprint, isReplaced } of endedKeys(state)) {
-    const ended = await endSecretKey(deps.vault, endingKey(deps, environment, state, name, fingerprint));
-    if (ended && !isReplaced) recordEvent(deps.events, ENVIRONMENT, environment, noticeOfExpiry(name));
+  for (const { name, fingerprint } of endedKeys(state)) {
+    await endSecretKey(deps.vault, endingKey(deps, environment, state, name, fingerprint));
     changes += 1;
   }
   return changes === 0 ? state : deps.rows.environment(environment);
@@ -96,12 +95,11 @@ function dueRotations(environment: Environment, state: EnvironmentState) {
 }
 
 /** Keys whose end has come: those that were replaced, and named ones that have expired. */
-function endedKeys(state: EnvironmentState) {
-  const replaced = state.replacedKeys.map((key) => ({ ...key, isReplaced: true }));
-  const named = state.apiKeys.flatMap(({ name, fingerprint, end }) =>
-    fingerprint !== undefined && end ? [{ name, fingerprint, end, isReplaced: false }] : [],
+function endedKeys({ replacedKeys, apiKeys }: EnvironmentState) {
+  const named = apiKeys.flatMap(({ name, fingerprint, end }) =>
+    fingerprint !== undefined && end ? [{ name, fingerprint, end }] : [],
   );
-  return [...replaced, ...named].filter(({ end }) => end.inMs <= 0);
+  return [...replacedKeys, ...named].filter(({ end }) => end.inMs <= 0);
 }
 
 /**
@@ -169,10 +167,11 @@ function noticeOfRotation(name: string, oldOneWorks: boolean): Notice {
   };
 }
 
-function noticeOfExpiry(name: string): Notice {
+/** The event about a named key that has expired. */
+export function noticeOfExpiry(name: string): Notice {
   return {
     type: "Warning",
     reason: "SecretKeyExpired",
-    note: `The secret key ${name} has expired and opens nothing any more, and its Secret goes. A new value of the annotation ${ROTATE_SECRET_KEY}.${name} makes a new one.`,
+    note: `The secret key ${name} has expired and opens nothing any more, and its Secret is deleted. A new value of the annotation ${ROTATE_SECRET_KEY}.${name} makes a new one.`,
   };
 }

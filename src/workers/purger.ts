@@ -1,5 +1,5 @@
 import { asKeysteadError, hasCode, type KeysteadError } from "../errors.ts";
-import { endReplacedKeys } from "../vault/end-replaced-keys.ts";
+import { endExpiredKeys } from "../vault/end-expired-keys.ts";
 import {
   countUpcomingPurges,
   findPurgeable,
@@ -27,9 +27,9 @@ const SHARE = 0.5;
 const ACTOR: Actor = { kind: "system", name: "purger" };
 
 /**
- * Removes for good what was soft-deleted longer ago than its environment's retention, and keys whose grace period has ended, in any number of processes at once: each
- * skips the rows that another has. It reads no clock but the database's, and remembers nothing: what a turn leaves
- * behind, because it was broken off or a row was locked, is due in the next.
+ * Removes for good what was soft-deleted longer ago than its environment's retention, and keys whose end has come, in any
+ * number of processes at once: each skips the rows that another has. It reads no clock but the database's, and remembers
+ * nothing: what a turn leaves behind, because it was broken off or a row was locked, is due in the next.
  */
 export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerOptions, "name" | "intervalMs" | "run"> {
   return {
@@ -51,7 +51,7 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         after = page.next;
       }
       // Last, so that a key that cannot be erased keeps nothing else.
-      if (!signal.aborted) await endReplacedKeys(vault, ACTOR);
+      if (!signal.aborted) await endExpiredKeys(vault, ACTOR);
       if (failure) throw failure;
     },
   };
