@@ -225,8 +225,9 @@ const SMALL_HEAP = "--max-old-space-size=64 --max-semi-space-size=1";
 
 test("100,000 connections are listed without the memory of the server growing by more than 30 MB", async () => {
   await using context = await createTestVault();
-  const { id: environmentId, secretKey } = await storeEnvironment(context.vault, desiredEnvironment());
-  await storeIntegration(context.vault, desiredIntegration(environmentId));
+  const declared = desiredEnvironment();
+  const { id: environmentId, secretKey } = await storeEnvironment(context.vault, declared);
+  await storeIntegration(context.vault, desiredIntegration({ environmentId, environmentUid: declared.owner.uid }));
   await insertConnections(context.ownerUrl, 100_000);
   await using server = startProcess(["api"], {
     NODE_OPTIONS: SMALL_HEAP,

@@ -27,15 +27,17 @@ import {
 
 /** An environment whose integration calls `baseUrl`, and its key. */
 async function storeProxied({ vault }: TestVault, baseUrl: string): Promise<string> {
-  const { id: environmentId, secretKey } = await storeEnvironment(vault, desiredEnvironment());
+  const environment = desiredEnvironment();
+  const { id: environmentId, secretKey } = await storeEnvironment(vault, environment);
+  const place = { environmentId, environmentUid: environment.owner.uid };
   const { id: integrationId } = await storeIntegration(
     vault,
-    desiredIntegration(environmentId, {
+    desiredIntegration(place, {
       settings: { auth: { mode: "API_KEY" }, proxy: { baseUrl } },
       acceptedOrigins: [baseUrl],
     }),
   );
-  await storeConnection(vault, desiredConnection({ environmentId, integrationId }));
+  await storeConnection(vault, desiredConnection({ ...place, integrationId }));
   return secretKey.reveal();
 }
 

@@ -53,16 +53,18 @@ export async function fill({ url }: Pick<ArenaDatabase, "url">, connections: num
   const reign = createReign(database, { ...MANAGER, holder: "bench" });
   await reign.begin();
   const vault = createReigningVault(opened, reign);
+  const owner = ownerOf("production");
   const { id: environmentId, secretKey } = await storeEnvironment(vault, {
-    owner: ownerOf("production"),
+    owner,
     retentionSeconds: 3_600,
     variables: [],
     declaration: {},
     sources: [],
   });
+  const place = { environmentId, environmentUid: owner.uid };
   const { id: integrationId } = await storeIntegration(vault, {
     owner: ownerOf(PROVIDER_CONFIG_KEY),
-    environmentId,
+    ...place,
     uniqueKey: PROVIDER_CONFIG_KEY,
     provider: "acme",
     declaration: {},
@@ -74,7 +76,7 @@ export async function fill({ url }: Pick<ArenaDatabase, "url">, connections: num
     const apiKey = randomBytes(TOKEN_CHARACTERS / 2).toString("hex");
     await storeConnection(vault, {
       owner: ownerOf(name),
-      environmentId,
+      ...place,
       integrationId,
       connectionId: name,
       credentials: { type: "API_KEY", value: { type: "API_KEY", apiKey } },

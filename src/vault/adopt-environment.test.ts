@@ -7,6 +7,7 @@ import {
   desiredConnection,
   desiredEnvironment,
   desiredIntegration,
+  idsOf,
   newOwner,
   storeExample,
   type TestVault,
@@ -65,11 +66,12 @@ test("a resource of another cluster takes an environment over with its key, and 
   expect(events).toMatchObject([{ actor: owner.uid, target_id: environmentId }]);
 
   const acme = foreign("acme");
+  const place = { environmentId, environmentUid: owner.uid };
   await expect(
-    storeConnection(vault, desiredConnection(desired, { owner: acme })),
+    storeConnection(vault, desiredConnection({ ...desired, ...place }, { owner: acme })),
     "its own resource of the new cluster",
   ).rejects.toHaveProperty("code", "row_unclaimed");
-  await claimRow(vault, AUDITED_CONNECTION, { environmentId, id: stored.id, owner: acme });
+  await claimRow(vault, AUDITED_CONNECTION, { ...place, id: stored.id, owner: acme });
   expect((await describeConnections(vault, [acme.uid])).get(acme.uid)).toMatchObject({ id: stored.id, claimed: true });
 });
 
@@ -78,14 +80,18 @@ test("nothing of the former cluster can be written any more, new or old, whateve
   const { vault } = context;
   const { environmentId, integrationId, keyDigest, desired, integration } = await storeExample(vault);
   const before = (await describeConnections(vault, [desired.owner.uid])).get(desired.owner.uid);
-  await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner: foreign("production") });
+  const owner = foreign("production");
+  await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner });
 
-  const parents = { environmentId, integrationId };
+  // Not even one that knows whose the environment is now.
+  const place = { environmentId, environmentUid: owner.uid };
   const refusals = await Promise.allSettled([
     storeConnection(vault, { ...desired, tags: { team: "support" }, known: before }),
-    storeConnection(vault, desiredConnection(parents, { connectionId: "new" })),
+    storeConnection(vault, { ...desired, ...place, tags: { team: "support" }, known: before }),
+    storeConnection(vault, desiredConnection({ ...place, integrationId }, { connectionId: "new" })),
     storeIntegration(vault, integration),
-    storeIntegration(vault, desiredIntegration(environmentId, { uniqueKey: "new" })),
+    storeIntegration(vault, { ...integration, ...place }),
+    storeIntegration(vault, desiredIntegration(place, { uniqueKey: "new" })),
   ]);
   for (const refusal of refusals)
     expect(refusal).toMatchObject({ status: "rejected", reason: { code: "environment_superseded" } });
@@ -108,10 +114,10 @@ test("in one namespace, resources of the former Environment store, claim, restor
   const place = { environmentId, environmentUid: former.uid };
   const back = { ...place, integrationId, connectionId: "acme", keepsCredentials: true };
   const refusals = await Promise.allSettled([
-    storeConnection(vault, { ...desired, ...place }),
-    storeConnection(vault, desiredConnection({ environmentId, integrationId }, { ...place, connectionId: "new" })),
-    storeIntegration(vault, { ...integration, ...place }),
-    storeIntegration(vault, desiredIntegration(environmentId, { ...place, uniqueKey: "new" })),
+    storeConnection(vault, desired),
+    storeConnection(vault, desiredConnection({ ...place, integrationId }, { connectionId: "new" })),
+    storeIntegration(vault, integration),
+    storeIntegration(vault, desiredIntegration(place, { uniqueKey: "new" })),
     claimRow(vault, AUDITED_CONNECTION, { ...place, id: stored.id, owner: desired.owner }),
     claimRow(vault, AUDITED_INTEGRATION, { ...place, id: integrationId, owner: integration.owner }),
     restoreConnection(vault, { id: stored.id, owner: desired.owner, ...back }),
@@ -196,20 +202,21 @@ test("what was deleted before can be restored in the new cluster", async () => {
   const { vault } = context;
   const { environmentId, integrationId, keyDigest, desired, stored } = await storeExample(vault);
   await softDeleteConnection(vault, desired.owner.uid, actorOf(desired.owner));
-  await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner: foreign("production") });
+  const owner = foreign("production");
+  await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner });
 
-  const place = { environmentId, integrationId, connectionId: "acme", keepsCredentials: false };
-  expect(await restoreConnection(vault, { id: stored.id, owner: foreign("acme"), ...place })).toBe("restore");
+  const place = { environmentId, environmentUid: owner.uid, integrationId, connectionId: "acme" };
+  const request = { id: stored.id, owner: foreign("acme"), ...place, keepsCredentials: false };
+  expect(await restoreConnection(vault, request)).toBe("restore");
   expect(await served(vault, keyDigest)).toMatchObject({ id: stored.id });
 });
 
 test("thousands of rows are taken over in one transaction, in batches", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { environmentId, integrationId, keyDigest } = await storeExample(vault);
-  const all = Array.from({ length: 999 }, (_, n) =>
-    desiredConnection({ environmentId, integrationId }, { connectionId: `c${n}` }),
-  );
+  const example = await storeExample(vault);
+  const { environmentId, keyDigest } = example;
+  const all = Array.from({ length: 999 }, (_, n) => desiredConnection(idsOf(example), { connectionId: `c${n}` }));
   await Promise.all(all.map((desired) => storeConnection(vault, desired)));
 
   await adoptEnvironment(vault, { environmentId, secretKeyDigest: keyDigest, owner: foreign("production") }, 250);

@@ -27,16 +27,13 @@ test("bad case 36: nobody who reads every table finds a secret, in whatever colu
   const environment = desiredEnvironment({ variables });
   const { id: environmentId, secretKey } = await storeEnvironment(vault, environment);
   const client = { type: "OAUTH2", client_secret: `${CANARY}-client` };
-  const { id: integrationId } = await storeIntegration(vault, desiredIntegration(environmentId, { client }));
+  const integration = desiredIntegration({ environmentId, environmentUid: environment.owner.uid }, { client });
+  const { id: integrationId } = await storeIntegration(vault, integration);
   const keyDigest = tokenDigest(secretKey.reveal());
-  const parents = { environmentId, integrationId, keyDigest };
-  const desired = desiredConnection(
-    idsOf({ ...parents, environment, integration: desiredIntegration(environmentId) }),
-    {
-      credentials: { type: "API_KEY", value: { type: "API_KEY", apiKey: `${CANARY}-key` } },
-      config: { subdomain: `${CANARY}-config` },
-    },
-  );
+  const desired = desiredConnection(idsOf({ environmentId, integrationId, keyDigest, environment, integration }), {
+    credentials: { type: "API_KEY", value: { type: "API_KEY", apiKey: `${CANARY}-key` } },
+    config: { subdomain: `${CANARY}-config` },
+  });
   await storeConnection(vault, desired);
   await storeConnection(vault, { ...desired, config: { subdomain: `${CANARY}-config-2` } });
   await readConnection(vault, { keyDigest, providerConfigKey: "github", connectionId: "acme", address: "10.0.0.1" });

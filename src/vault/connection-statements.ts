@@ -66,8 +66,7 @@ export async function insertConnections(vault: Writer, rows: readonly Connection
              i.credentials_expires_at,
              i.config_sealed, 1, i.metadata, i.metadata is not null, i.tags, i.end_user,
              i.declaration_digest, i.credentials_digest, i.config_digest, i.rest_digest, i.sources, i.handled_restore
-        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace)
-       where coalesce(i.environment_uid = live.environment_uid, true)
+        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace, environment_uid)
       on conflict do nothing
       returning environment_id, connection_row_id, revision
     ),
@@ -111,11 +110,10 @@ export async function updateConnections(vault: Writer, rows: readonly Connection
              sources = i.sources,
              revision = c.revision + case when i.changed = '' then 0 else 1 end,
              updated_at = case when i.changed = '' then c.updated_at else now() end
-        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace)
+        from input i join live using (environment_id, integration_id, owner_cluster, owner_namespace, environment_uid)
        where c.environment_id = i.environment_id
          and c.connection_row_id = i.connection_row_id
          and c.revision = i.revision
-         and coalesce(i.environment_uid = live.environment_uid, true)
       returning c.environment_id, c.connection_row_id, c.revision
     ),
     audited as (${insertStoreEvents(AUDITED_CONNECTION, "updated")})

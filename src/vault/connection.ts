@@ -26,8 +26,8 @@ export interface EndUser {
 export interface DesiredConnection {
   readonly owner: Owner;
   readonly environmentId: string;
-  /** uid of the Environment that it refers to: refused where another one has the environment. Absent: any of the namespace. */
-  readonly environmentUid?: string | undefined;
+  /** uid of the Environment that it refers to: refused where another one has the environment. */
+  readonly environmentUid: string;
   readonly integrationId: string;
   readonly connectionId: string;
   /** Revision the caller has seen, 0 for no row; any other in the database ends with `row_changed`. Absent: whatever is there. */

@@ -59,8 +59,7 @@ export async function insertIntegrations(vault: Writer, rows: readonly Integrati
              owner_cluster, owner_release, owner_namespace, owner_name, owner_uid,
              provider, display_name, settings, accepted_origins, client_sealed, case when client_sealed is not null then 1 end,
              declaration_digest, client_digest, rest_digest, sources, handled_restore
-        from input i join live using (environment_id, owner_cluster, owner_namespace)
-       where coalesce(i.environment_uid = live.environment_uid, true)
+        from input i join live using (environment_id, owner_cluster, owner_namespace, environment_uid)
       on conflict do nothing
       returning environment_id, integration_id, revision
     ),
@@ -93,11 +92,10 @@ export async function updateIntegrations(vault: Writer, rows: readonly Integrati
              sources = i.sources,
              revision = n.revision + case when i.changed = '' then 0 else 1 end,
              updated_at = case when i.changed = '' then n.updated_at else now() end
-        from input i join live using (environment_id, owner_cluster, owner_namespace)
+        from input i join live using (environment_id, owner_cluster, owner_namespace, environment_uid)
        where n.environment_id = i.environment_id
          and n.integration_id = i.integration_id
          and n.revision = i.revision
-         and coalesce(i.environment_uid = live.environment_uid, true)
       returning n.environment_id, n.integration_id, n.revision
     ),
     audited as (${insertStoreEvents(AUDITED_INTEGRATION, "updated")})

@@ -7,8 +7,8 @@ import { sameSources, type Owner, type SecretSource } from "./owner.ts";
 export interface DesiredIntegration {
   readonly owner: Owner;
   readonly environmentId: string;
-  /** uid of the Environment that it refers to: refused where another one has the environment. Absent: any of the namespace. */
-  readonly environmentUid?: string | undefined;
+  /** uid of the Environment that it refers to: refused where another one has the environment. */
+  readonly environmentUid: string;
   /** Nango's `unique_key` and `provider_config_key`: the resource's name. */
   readonly uniqueKey: string;
   readonly provider: string;

@@ -66,8 +66,8 @@ test("a list holds one environment's connections and nothing secret", async () =
 
 test("integrations are listed by name and read one by one; the client comes only when it is asked for", async () => {
   await using context = await createTestVault();
-  const { environmentId, keyDigest, integrationId } = await storeParents(context.vault);
-  await storeIntegration(context.vault, desiredIntegration(environmentId, { uniqueKey: "asana", client: undefined }));
+  const { integration, keyDigest, integrationId } = await storeParents(context.vault);
+  await storeIntegration(context.vault, desiredIntegration(integration, { uniqueKey: "asana", client: undefined }));
   expect(await listIntegrations(context.vault, { keyDigest })).toMatchObject({
     kind: "found",
     integrations: [{ uniqueKey: "asana" }, { uniqueKey: "github", id: integrationId, settings: { scopes: ["repo"] } }],

@@ -4,8 +4,8 @@ import { KeysteadError } from "../errors.ts";
 /** An environment, and the Environment that has to have it. */
 export interface HeldEnvironment {
   readonly environmentId: string;
-  /** uid of the Environment that a resource refers to. Absent: any. */
-  readonly environmentUid?: string | undefined;
+  /** uid of the Environment that a resource refers to: refused where another one has the environment. */
+  readonly environmentUid: string;
 }
 
 /** Where a row is about to come back to. */
@@ -43,11 +43,11 @@ export async function holdEnvironment(
   lock: "share" | "no key update" = "share",
 ): Promise<void> {
   const [environment] = await transaction.query<{ readonly is_held: boolean }>(
-    `select coalesce(owner_uid = $2, true) as is_held
+    `select owner_uid is not distinct from $2 as is_held
        from keystead.environments
       where environment_id = $1 and deleted_at is null
         for ${lock}`,
-    [environmentId, environmentUid ?? null],
+    [environmentId, environmentUid],
   );
   if (!environment) {
     throw new KeysteadError("environment_gone", `environment ${environmentId} does not exist or was deleted`, {

@@ -78,8 +78,9 @@ async function take(
     resources[taken.slot] = { ...resource, credentials, tags: { team: String(taken.team) } };
   } else {
     await softDeleteConnection(vault, resource.owner.uid, actorOf(resource.owner));
-    const { environmentId, integrationId, connectionId } = resource;
-    resources[taken.slot] = desiredConnection({ environmentId, integrationId }, { connectionId, credentials });
+    const { environmentId, environmentUid, integrationId, connectionId } = resource;
+    const ids = { environmentId, environmentUid, integrationId };
+    resources[taken.slot] = desiredConnection(ids, { connectionId, credentials });
   }
   const desired = resources[taken.slot] ?? expect.unreachable();
   await storeConnection(vault, desired);

@@ -15,7 +15,7 @@ import type { StorePlan } from "./store-rows.ts";
 const environmentId = uuidv7();
 const activeKey = importDataKey(uuidv7(), generateDataKey());
 const vault = keysInMemory();
-const desired = desiredConnection({ environmentId, integrationId: uuidv7() });
+const desired = desiredConnection({ environmentId, environmentUid: uuidv7(), integrationId: uuidv7() });
 
 test("a connection that was never stored is inserted whole, at revision 1, with a new id", async () => {
   const plan = written(await planConnection(vault, desired, undefined));

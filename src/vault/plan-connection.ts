@@ -97,7 +97,7 @@ async function connectionRow(
     owner_namespace: owner.namespace,
     owner_name: owner.name,
     owner_uid: owner.uid,
-    environment_uid: desired.environmentUid ?? null,
+    environment_uid: desired.environmentUid,
     field_manager: desired.owner.fieldManager ?? null,
     revision: state?.revision ?? 0,
     changed: changed.join(","),

@@ -59,7 +59,7 @@ async function integrationRow(
     owner_namespace: owner.namespace,
     owner_name: owner.name,
     owner_uid: owner.uid,
-    environment_uid: desired.environmentUid ?? null,
+    environment_uid: desired.environmentUid,
     provider: desired.provider,
     display_name: desired.displayName ?? desired.uniqueKey,
     settings: JSON.stringify(desired.settings),

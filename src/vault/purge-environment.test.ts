@@ -111,13 +111,11 @@ test("bad case 35: after the purge of an environment nothing of it is in any tab
   const variables = [{ name: "CANARY-variable", value: new Secret("CANARY-value") }];
   const environment = desiredEnvironment({ variables });
   const { id: environmentId, secretKey } = await storeEnvironment(vault, environment);
-  const integration = desiredIntegration(environmentId, {
-    uniqueKey: "CANARY-key",
-    settings: { name: "CANARY-settings" },
-  });
+  const place = { environmentId, environmentUid: environment.owner.uid };
+  const integration = desiredIntegration(place, { uniqueKey: "CANARY-key", settings: { name: "CANARY-settings" } });
   const { id: integrationId } = await storeIntegration(vault, integration);
   const desired = desiredConnection(
-    { environmentId, integrationId },
+    { ...place, integrationId },
     {
       connectionId: "CANARY-id",
       metadata: { note: "CANARY-metadata" },

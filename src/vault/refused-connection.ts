@@ -15,7 +15,7 @@ export async function explainRefusedConnection(
 ): Promise<KeysteadError> {
   const [circumstances] = await database.query<ConnectionCircumstances>(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
-            (select owner_cluster = $4 and owner_namespace = $5 and coalesce(owner_uid = $6, true)
+            (select owner_cluster = $4 and owner_namespace = $5 and owner_uid = $6
                from keystead.environments where environment_id = $1) as environment_ours,
             (select deleted_at is null from keystead.integrations
               where environment_id = $1 and integration_id = $2) as integration_alive,
@@ -29,7 +29,7 @@ export async function explainRefusedConnection(
       desired.connectionId,
       desired.owner.cluster,
       desired.owner.namespace,
-      desired.environmentUid ?? null,
+      desired.environmentUid,
     ],
   );
   return reasonOf(desired, circumstances);

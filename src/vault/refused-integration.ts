@@ -10,19 +10,13 @@ export async function explainRefusedIntegration(
 ): Promise<KeysteadError> {
   const [circumstances] = await database.query<Circumstances>(
     `select (select deleted_at is null from keystead.environments where environment_id = $1) as environment_alive,
-            (select owner_cluster = $3 and owner_namespace = $4 and coalesce(owner_uid = $5, true)
+            (select owner_cluster = $3 and owner_namespace = $4 and owner_uid = $5
                from keystead.environments where environment_id = $1) as environment_ours,
             h.integration_id as holder_id, ${HOLDER_COLUMNS}
        from (select) as always
        left join keystead.integrations h
          on h.environment_id = $1 and h.unique_key = $2 and h.deleted_at is null`,
-    [
-      desired.environmentId,
-      desired.uniqueKey,
-      desired.owner.cluster,
-      desired.owner.namespace,
-      desired.environmentUid ?? null,
-    ],
+    [desired.environmentId, desired.uniqueKey, desired.owner.cluster, desired.owner.namespace, desired.environmentUid],
   );
   return reasonOf(desired, circumstances);
 }

@@ -45,8 +45,8 @@ const WRITES: readonly { readonly what: string; readonly write: Write }[] = [
   },
   {
     what: "a new integration",
-    write: (vault, { environmentId }) =>
-      storeIntegration(vault, desiredIntegration(environmentId, { uniqueKey: "hubspot" })),
+    write: (vault, { integration }) =>
+      storeIntegration(vault, desiredIntegration(integration, { uniqueKey: "hubspot" })),
   },
   {
     what: "another client of an integration",

@@ -76,7 +76,7 @@ test("bad case 8: what is erased, unknown, of somebody else, alive or made over 
   const { request, stored, desired, keyDigest, ...parents } = await deletedExample(vault);
   const { owner } = request;
   const elsewhere = await storeParents(vault);
-  const other = await storeIntegration(vault, desiredIntegration(parents.environmentId, { uniqueKey: "hubspot" }));
+  const other = await storeIntegration(vault, desiredIntegration(parents.integration, { uniqueKey: "hubspot" }));
 
   const unknown = "01930000-0000-7000-8000-000000000000";
   await expect(restoreConnection(vault, { ...request, id: unknown })).rejects.toHaveProperty(
@@ -161,10 +161,10 @@ test.each(Array.from({ length: 8 }, (_, n) => n))(
 
 test("once handled, a restore is not asked for again when the connection went with its integration", async () => {
   await using context = await createTestVault();
-  const { request, integration, environmentId } = await deletedExample(context.vault);
+  const { request, integration } = await deletedExample(context.vault);
   await restoreConnection(context.vault, request);
   await softDeleteIntegration(context.vault, integration.owner.uid, actorOf(integration.owner));
-  const anew = await storeIntegration(context.vault, desiredIntegration(environmentId));
+  const anew = await storeIntegration(context.vault, desiredIntegration(integration));
   const moved = { ...request, integrationId: anew.id };
 
   expect(await restoreConnection(context.vault, moved)).toBe("handled");

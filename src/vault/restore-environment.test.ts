@@ -8,6 +8,7 @@ import {
   desiredIntegration,
   idsOf,
   newOwner,
+  type ParentIds,
   storeExample,
   storeParents,
   type TestVault,
@@ -71,9 +72,8 @@ test("restoring it again, by a successor, changes nothing", async () => {
 test("what was deleted up to ten minutes before comes back with it, what went earlier does not", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { environment, environmentId, keyDigest, ...parents } = await storeExample(vault);
-  const ids = { environmentId, integrationId: parents.integrationId };
-  const [early, late] = await storeAll(context, ids, ["early", "late"]);
+  const { environment, environmentId, keyDigest, desired } = await storeExample(vault);
+  const [early, late] = await storeAll(context, desired, ["early", "late"]);
   await softDelete(context, early);
   await ageDeletions(context, 605);
   await softDelete(context, late);
@@ -88,8 +88,8 @@ test("what was deleted up to ten minutes before comes back with it, what went ea
 test("an Environment that terminates for long takes along what was deleted in all that time", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { environment, environmentId, keyDigest, ...parents } = await storeExample(vault);
-  const [one] = await storeAll(context, { environmentId, integrationId: parents.integrationId }, ["one"]);
+  const { environment, environmentId, keyDigest, desired } = await storeExample(vault);
+  const [one] = await storeAll(context, desired, ["one"]);
   await softDelete(context, one);
   await ageDeletions(context, 3_000);
 
@@ -103,8 +103,9 @@ test("an Environment that terminates for long takes along what was deleted in al
 test("of connections that had one id one after the other the last comes back, and the others stay deleted", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { environment, environmentId, keyDigest, desired, ...parents } = await storeExample(vault);
-  const ids = { environmentId, integrationId: parents.integrationId };
+  const { desired, ...example } = await storeExample(vault);
+  const { environment, environmentId, keyDigest } = example;
+  const ids = idsOf(example);
   await softDelete(context, desired);
   const [second] = await storeAll(context, ids, ["acme"]);
   await softDelete(context, second);
@@ -125,11 +126,9 @@ test("an integration made anew under its name comes back, and the connections of
   const { vault } = context;
   const { environment, environmentId, keyDigest, integration } = await storeExample(vault);
   await softDeleteIntegration(vault, integration.owner.uid, actorOf(integration.owner));
-  const anew = await storeIntegration(vault, desiredIntegration(environmentId));
-  await storeConnection(
-    vault,
-    desiredConnection({ environmentId, integrationId: anew.id }, { connectionId: "globex" }),
-  );
+  const anew = await storeIntegration(vault, desiredIntegration(integration));
+  const ids = { environmentId, environmentUid: environment.owner.uid, integrationId: anew.id };
+  await storeConnection(vault, desiredConnection(ids, { connectionId: "globex" }));
 
   await softDeleteEnvironment(vault, environment.owner.uid, actorOf(environment.owner));
   await restoreEnvironment(vault, { id: environmentId, owner: newOwner("production") });
@@ -167,9 +166,11 @@ test("a row of a resource waits until exactly that resource claims it, which one
   const { vault } = context;
   const { environment, environmentId, desired, stored, integration, integrationId } = await storeExample(vault);
   await softDeleteEnvironment(vault, environment.owner.uid, actorOf(environment.owner));
-  await restoreEnvironment(vault, { id: environmentId, owner: newOwner("production") });
+  const restored = newOwner("production");
+  await restoreEnvironment(vault, { id: environmentId, owner: restored });
 
-  const sameName = { ...desired, owner: newOwner("acme") };
+  const place = { environmentId, environmentUid: restored.uid };
+  const sameName = { ...desired, ...place, owner: newOwner("acme") };
   await expect(storeConnection(vault, { ...sameName, owner: newOwner("other") })).rejects.toHaveProperty(
     "code",
     "connection_id_in_use",
@@ -178,19 +179,19 @@ test("a row of a resource waits until exactly that resource claims it, which one
     code: "row_unclaimed",
     details: { id: stored.id },
   });
-  const second = desiredIntegration(environmentId, { owner: newOwner("github") });
+  const second = desiredIntegration(place, { owner: newOwner("github") });
   await expect(storeIntegration(vault, second)).rejects.toMatchObject({ code: "row_unclaimed" });
 
   const owners = [sameName.owner, newOwner("acme")];
   const processes = await Promise.all([context.another(), context.another()]);
   const claims = await Promise.allSettled(
     processes.map((process, n) =>
-      claimRow(process, AUDITED_CONNECTION, { environmentId, id: stored.id, owner: owners[n] ?? newOwner() }),
+      claimRow(process, AUDITED_CONNECTION, { ...place, id: stored.id, owner: owners[n] ?? newOwner() }),
     ),
   );
   expect(claims.map(({ status }) => status).toSorted()).toEqual(["fulfilled", "rejected"]);
   expect(claims.find(({ status }) => status === "rejected")).toHaveProperty("reason.code", "row_changed");
-  await claimRow(vault, AUDITED_INTEGRATION, { environmentId, id: integrationId, owner: integration.owner });
+  await claimRow(vault, AUDITED_INTEGRATION, { ...place, id: integrationId, owner: integration.owner });
   const events = await eventsOf(context, "connection.claimed", "integration.claimed");
   expect(events.map(({ target_id }) => target_id)).toEqual([stored.id, integrationId]);
 });
@@ -229,13 +230,14 @@ test("two resources that want one environment back at once: one gets it, the oth
 test("an integration comes back with the connections that went with it, and with those alone", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { integration, integrationId, environmentId, keyDigest, desired, stored } = await storeExample(vault);
-  const [before] = await storeAll(context, { environmentId, integrationId }, ["before"]);
+  const { integration, integrationId, keyDigest, desired, stored } = await storeExample(vault);
+  const { environmentId, environmentUid } = desired;
+  const [before] = await storeAll(context, desired, ["before"]);
   await softDelete(context, before);
   await softDeleteIntegration(vault, integration.owner.uid, actorOf(integration.owner));
 
   const owner = newOwner("github");
-  const request = { id: integrationId, environmentId, uniqueKey: "github", owner };
+  const request = { id: integrationId, environmentId, environmentUid, uniqueKey: "github", owner };
   await expect(restoreIntegration(vault, { ...request, uniqueKey: "gitlab" })).rejects.toHaveProperty(
     "code",
     "restore_forbidden",
@@ -251,21 +253,23 @@ test("an integration comes back with the connections that went with it, and with
 test("an integration whose name was taken meanwhile stays deleted", async () => {
   await using context = await createTestVault();
   const { vault } = context;
-  const { integration, integrationId, environmentId } = await storeExample(vault);
+  const { integration, integrationId } = await storeExample(vault);
   await softDeleteIntegration(vault, integration.owner.uid, actorOf(integration.owner));
-  await storeIntegration(vault, desiredIntegration(environmentId));
+  const anew = desiredIntegration(integration);
+  await storeIntegration(vault, anew);
   await expect(
-    restoreIntegration(vault, { id: integrationId, environmentId, uniqueKey: "github", owner: newOwner("github") }),
+    restoreIntegration(vault, { ...anew, id: integrationId, owner: newOwner("github") }),
   ).rejects.toHaveProperty("code", "restore_conflict");
 });
 
 /** Stores connections of these ids, each of a resource of its own. */
 async function storeAll(
   { vault }: TestVault,
-  parents: { readonly environmentId: string; readonly integrationId: string },
+  { environmentId, environmentUid, integrationId }: ParentIds,
   connectionIds: readonly string[],
 ) {
-  const all = connectionIds.map((connectionId) => desiredConnection(parents, { connectionId }));
+  const ids = { environmentId, environmentUid, integrationId };
+  const all = connectionIds.map((connectionId) => desiredConnection(ids, { connectionId }));
   await Promise.all(all.map((desired) => storeConnection(vault, desired)));
   return all;
 }

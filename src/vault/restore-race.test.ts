@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
 import { ageDeletions, served } from "../../test/support/restorable.ts";
-import { actorOf, createTestVault, desiredConnection, newOwner, storeExample } from "../../test/support/vault.ts";
+import {
+  actorOf,
+  createTestVault,
+  desiredConnection,
+  idsOf,
+  newOwner,
+  storeExample,
+} from "../../test/support/vault.ts";
 import { listConnections } from "./list-connections.ts";
 import { purgeEnvironment } from "./purge-environment.ts";
 import { restoreEnvironment } from "./restore-environment.ts";
@@ -14,10 +21,10 @@ test.each(Array.from({ length: 10 }, (_, n) => ({ left: n * 6 })))(
   async ({ left }) => {
     await using context = await createTestVault();
     const { vault } = context;
-    const { environment, environmentId, integrationId, keyDigest } = await storeExample(vault);
-    const all = Array.from({ length: CONNECTIONS }, (_, n) =>
-      desiredConnection({ environmentId, integrationId }, { connectionId: `c${n}` }),
-    );
+    const example = await storeExample(vault);
+    const { environment, environmentId, keyDigest } = example;
+    const ids = idsOf(example);
+    const all = Array.from({ length: CONNECTIONS }, (_, n) => desiredConnection(ids, { connectionId: `c${n}` }));
     await Promise.all(all.map((desired) => storeConnection(vault, desired)));
     await softDeleteEnvironment(vault, environment.owner.uid, actorOf(environment.owner));
     const [restorer, purger] = await Promise.all([context.another(), context.another()]);

@@ -127,12 +127,12 @@ test.each([
     const example = await storeParents(context.vault);
     const other = await storeIntegration(
       context.vault,
-      desiredIntegration(example.environmentId, { uniqueKey: "hubspot" }),
+      desiredIntegration(example.integration, { uniqueKey: "hubspot" }),
     );
     const bystander = await storeExample(context.vault);
     const all = Array.from({ length: 2_001 }, (_, n) =>
       desiredConnection(
-        { environmentId: example.environmentId, integrationId: n % 2 === 0 ? other.id : example.integrationId },
+        { ...idsOf(example), ...(n % 2 === 0 && { integrationId: other.id }) },
         { connectionId: `c${n}` },
       ),
     );

@@ -61,8 +61,8 @@ test("describing and digesting tell that nothing has to be done, without a write
 
 test("a key that another resource holds is not taken over", async () => {
   await using context = await createTestVault();
-  const { integration, environmentId } = await storeParents(context.vault);
-  const rival = desiredIntegration(environmentId, { owner: newOwner("rival") });
+  const { integration } = await storeParents(context.vault);
+  const rival = desiredIntegration(integration, { owner: newOwner("rival") });
   await expect(storeIntegration(context.vault, rival)).rejects.toMatchObject({
     code: "integration_key_in_use",
     details: { holder: { uid: integration.owner.uid } },
@@ -72,7 +72,7 @@ test("a key that another resource holds is not taken over", async () => {
 test("an integration needs an environment that is alive, and the revision its caller saw", async () => {
   await using context = await createTestVault();
   const { integration } = await storeParents(context.vault);
-  const nowhere = desiredIntegration("00000000-0000-7000-8000-000000000000");
+  const nowhere = { ...integration, environmentId: "00000000-0000-7000-8000-000000000000" };
   await expect(storeIntegration(context.vault, nowhere)).rejects.toMatchObject({ code: "environment_gone" });
   const stale = { ...integration, expectedRevision: 7 };
   await expect(storeIntegration(context.vault, stale)).rejects.toMatchObject({ code: "row_changed" });
@@ -82,8 +82,8 @@ test("an integration needs an environment that is alive, and the revision its ca
 
 test("two processes that store one resource for the first time end with one row", async () => {
   await using context = await createTestVault();
-  const { environmentId } = await storeParents(context.vault);
-  const desired = desiredIntegration(environmentId, { uniqueKey: "hubspot" });
+  const { integration } = await storeParents(context.vault);
+  const desired = desiredIntegration(integration, { uniqueKey: "hubspot" });
   const processes = await Promise.all([context.another(), context.another(), context.another()]);
   const stored = await Promise.all(processes.map((vault) => storeIntegration(vault, desired)));
   expect(new Set(stored.map(({ id }) => id)).size).toBe(1);

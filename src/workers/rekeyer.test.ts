@@ -28,8 +28,9 @@ const NEVER = new AbortController().signal;
 
 test("after a rotation everything is under the new key, soft-deleted rows too, and the old key is destroyed", async () => {
   await using context = await createTestVault();
-  const { environmentId, keyDigest, stored, ...parents } = await storeExample(context.vault);
-  const gone = desiredConnection({ environmentId, integrationId: parents.integrationId }, { connectionId: "gone" });
+  const { stored, ...parents } = await storeExample(context.vault);
+  const { environmentId, keyDigest } = parents;
+  const gone = desiredConnection(idsOf(parents), { connectionId: "gone" });
   await storeConnection(context.vault, gone);
   await softDeleteConnection(context.vault, gone.owner.uid, ACTOR);
   const secretKey = await readEnvironmentSecretKey(context.vault, environmentId);
@@ -81,12 +82,13 @@ test("a token rotates once, however often and by however many it is brought; ano
 
 test("a replica that has the old key in memory writes under the new one from the commit on", async () => {
   await using context = await createTestVault();
-  const { environmentId, desired, integration, environment } = await storeExample(context.vault);
+  const { desired, ...parents } = await storeExample(context.vault);
+  const { environmentId, integration, environment } = parents;
   const replica = await context.another();
   await storeConnection(replica, { ...desired, credentials: apiKey("before") });
   await rotateDataKey(context.vault, { environmentId, actor: ACTOR, token: "1" });
 
-  const fresh = desiredConnection({ environmentId, integrationId: desired.integrationId }, { connectionId: "fresh" });
+  const fresh = desiredConnection(idsOf(parents), { connectionId: "fresh" });
   await Promise.all([
     storeConnection(replica, { ...desired, credentials: apiKey("after"), config: { subdomain: "new" } }),
     storeConnection(replica, fresh),
@@ -202,8 +204,9 @@ test("writers, readers, three rekeyers and rotations at once: nothing is lost, a
 
 test("a value that does not open keeps the old key, is told once, and holds up nothing else", async () => {
   await using context = await createTestVault();
-  const { environmentId, integrationId, keyDigest } = await storeExample(context.vault);
-  const broken = desiredConnection({ environmentId, integrationId }, { connectionId: "broken" });
+  const example = await storeExample(context.vault);
+  const { environmentId, keyDigest } = example;
+  const broken = desiredConnection(idsOf(example), { connectionId: "broken" });
   await storeConnection(context.vault, broken);
   await context.database.query(
     "update keystead.connections set config_sealed = set_byte(config_sealed, 50, get_byte(config_sealed, 50) # 1) where connection_id = 'broken'",

@@ -175,6 +175,7 @@ export async function createEnvironment(
   };
   const environment: StoredEnvironment = await storeEnvironment(api.vault, declared);
   const key = environment.secretKey.reveal();
+  const place = { environmentId: environment.id, environmentUid: owner.uid };
   return {
     id: environment.id,
     key,
@@ -183,7 +184,7 @@ export async function createEnvironment(
     integration: (name, { mode = "API_KEY", provider = name, client, proxy, acceptedOrigins } = {}) =>
       storeIntegration(api.vault, {
         owner: newOwner(name),
-        environmentId: environment.id,
+        ...place,
         uniqueKey: name,
         provider,
         client,
@@ -195,7 +196,7 @@ export async function createEnvironment(
     async connection(integration, connectionId, options = {}) {
       const identity = {
         owner: newOwner("connection"),
-        environmentId: environment.id,
+        ...place,
         integrationId: integration.id,
         connectionId,
       };

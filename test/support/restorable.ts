@@ -12,10 +12,12 @@ export async function deletedExample(vault: ReigningVault) {
 }
 
 /** What the next resource of that name says when it wants the row back. */
-export function requestFor({ environmentId, integrationId, connectionId }: DesiredConnection, id: string) {
+export function requestFor(desired: DesiredConnection, id: string) {
+  const { environmentId, environmentUid, integrationId, connectionId } = desired;
   return {
     id,
     environmentId,
+    environmentUid,
     integrationId,
     connectionId,
     owner: newOwner(connectionId),

@@ -7,6 +7,7 @@ import type { DesiredConnection, StoredConnection } from "../../src/vault/connec
 import type { ReigningVault, Vault } from "../../src/vault/context.ts";
 import type { DesiredEnvironment } from "../../src/vault/environment.ts";
 import type { DesiredIntegration } from "../../src/vault/integration.ts";
+import type { HeldEnvironment } from "../../src/vault/lock-parents.ts";
 import type { Actor, Owner } from "../../src/vault/owner.ts";
 import { createReign } from "../../src/vault/reign.ts";
 import { createReigningVault } from "../../src/vault/reigning-vault.ts";
@@ -90,13 +91,14 @@ export function desiredEnvironment(changes: Partial<DesiredEnvironment> = {}): D
 }
 
 export function desiredIntegration(
-  environmentId: string,
+  { environmentId, environmentUid }: HeldEnvironment,
   changes: Partial<DesiredIntegration> = {},
 ): DesiredIntegration {
   const uniqueKey = changes.uniqueKey ?? "github";
   return {
     owner: newOwner(uniqueKey),
     environmentId,
+    environmentUid,
     uniqueKey,
     provider: "github",
     client: { type: "OAUTH2", client_id: "Iv1.0123", client_secret: "client-secret-of-github", scopes: "repo" },
@@ -107,10 +109,12 @@ export function desiredIntegration(
   };
 }
 
-export function desiredConnection(
-  parents: { readonly environmentId: string; readonly integrationId: string },
-  changes: Partial<DesiredConnection> = {},
-): DesiredConnection {
+/** Where a Connection belongs, as the vault is told. */
+export interface ParentIds extends HeldEnvironment {
+  readonly integrationId: string;
+}
+
+export function desiredConnection(parents: ParentIds, changes: Partial<DesiredConnection> = {}): DesiredConnection {
   const connectionId = changes.connectionId ?? "acme";
   return {
     owner: newOwner(connectionId),
@@ -141,7 +145,7 @@ export interface Parents {
 export async function storeParents(vault: ReigningVault): Promise<Parents> {
   const environment = desiredEnvironment();
   const { id: environmentId, secretKey } = await storeEnvironment(vault, environment);
-  const integration = desiredIntegration(environmentId);
+  const integration = desiredIntegration({ environmentId, environmentUid: environment.owner.uid });
   const { id: integrationId } = await storeIntegration(vault, integration);
   return { environmentId, integrationId, keyDigest: tokenDigest(secretKey.reveal()), environment, integration };
 }
@@ -156,6 +160,6 @@ export async function storeExample(
 }
 
 /** Only the ids of parents, as a desired connection names them. */
-export function idsOf({ environmentId, integrationId }: Parents): { environmentId: string; integrationId: string } {
-  return { environmentId, integrationId };
+export function idsOf({ environmentId, integrationId, environment }: Parents): ParentIds {
+  return { environmentId, environmentUid: environment.owner.uid, integrationId };
 }
