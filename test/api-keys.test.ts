@@ -245,10 +245,31 @@ test("a token that a named key has when its Environment is restored counts as ha
   expect(await events("back", "returning")).toEqual(["secret-key.created"]);
 });
 
-test("a key that names the Secret of its Environment is refused, before the two take it from each other", async () => {
-  await objects.apply(environment("shared", { apiKeys: [key("shared", { secretName: "shared-keystead" })] }));
+test("a key that is to be in the Secret of its Environment is in none until it is edited, and all other keys go on", async () => {
+  await objects.apply(environment("shared", { apiKeys: [key("sharing"), key("stopping")] }));
+  await objects.ready("environment/shared");
+  const [sharing, stopping] = [await holder("sharing"), await holder("stopping")];
+  const main = await applicationOf(installation, keystead, "shared");
+
+  const refused = environment("shared", { apiKeys: [key("sharing", { secretName: "shared-keystead" })] });
+  await objects.apply(refused);
   await objects.reach("environment/shared", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");
-  expect(await objects.find("secret/shared-keystead")).toBeUndefined();
+  expect((await applicationOf(installation, keystead, "shared")).key).toBe(main.key);
+  expect(await objects.find("secret/stopping-key")).toBeUndefined();
+  expect([await statusOf(main), await statusOf(stopping)]).toEqual([200, 401]);
+  expect((await holder("sharing")).key, "in the Secret where it was").toBe(sharing.key);
+
+  await objects.apply(environment("shared", { apiKeys: [key("sharing", { secretName: "moved-key" })] }));
+  await objects.ready("environment/shared");
+  expect((await holder("moved")).key).toBe(sharing.key);
+  expect(await objects.find("secret/sharing-key")).toBeUndefined();
+});
+
+test("an Environment that is made with such a key has its own in its Secret", async () => {
+  await objects.apply(environment("born", { apiKeys: [key("born", { secretName: "born-keystead" })] }));
+  await objects.reach("environment/born", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");
+  const main = await applicationOf(installation, keystead, "born");
+  expect(await statusOf(main, "/integrations"), "which a key with the scopes of the named one does not open").toBe(200);
 });
 
 test("a deleted Environment takes the keys and their Secrets along", async () => {

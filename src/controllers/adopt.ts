@@ -7,6 +7,7 @@ import { ENVIRONMENT } from "../resources/kinds.ts";
 import { adoptEnvironment } from "../vault/adopt-environment.ts";
 import type { EnvironmentState } from "../vault/environment.ts";
 import { findSuperseded } from "../vault/superseded-owners.ts";
+import { findWithKeys } from "./api-keys.ts";
 import { claim } from "./claim.ts";
 import { type CallOptions, type ControllerDeps, ownerOf } from "./deps.ts";
 import { gone, type Outcome, stalled } from "./outcome.ts";
@@ -15,7 +16,7 @@ import { rotationTokensOf } from "./rotation.ts";
 import { readSources } from "./sources.ts";
 
 /** An Environment, and what is stored for it after it took over what it is to take over. */
-interface Settled {
+export interface Settled {
   readonly kind: "own";
   readonly resource: Environment;
   readonly state: EnvironmentState | undefined;
@@ -48,7 +49,7 @@ export async function takeOver(
     ...rotationTokensOf(environment),
   });
   const resource = withFinalizer(environment);
-  return { kind: "own", resource, state: await deps.rows.environment(resource) };
+  return { kind: "own", resource, state: await findWithKeys(deps, resource) };
 }
 
 /** A pass, and what to say where it found in the middle that the environment is not this resource's any more. */

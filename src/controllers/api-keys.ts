@@ -8,7 +8,19 @@ import { storeApiKeys } from "../vault/store-api-keys.ts";
 import { type ControllerDeps, ownerOf } from "./deps.ts";
 import { type Outcome, stalled } from "./outcome.ts";
 import { withFinalizer } from "./revive.ts";
-import { rotationTokenOf } from "./rotation.ts";
+import { keepKeysCurrent, rotationTokenOf } from "./rotation.ts";
+
+/**
+ * What is stored for an Environment, once its keys are as it asks: rotated, ended, made and removed. To be asked before
+ * anything that may hold a pass up, since a key that leaked has to go whatever else the Environment says.
+ */
+export async function findWithKeys(
+  deps: ControllerDeps,
+  environment: Environment,
+): Promise<EnvironmentState | undefined> {
+  const current = await keepKeysCurrent(deps, environment, await deps.rows.environment(environment));
+  return current && (await keepApiKeys(deps, environment, current));
+}
 
 /** Makes, edits and removes the named keys of an Environment as it declares them. Answers what is stored afterwards. */
 export async function keepApiKeys<State extends EnvironmentState>(
@@ -24,10 +36,12 @@ export async function keepApiKeys<State extends EnvironmentState>(
   return { ...state, ...stored };
 }
 
-/** Two keys in one Secret would take it from each other for ever. The default name is unknown to the rules of the schema. */
-export function refuseSharedSecret(environment: Environment): Outcome | undefined {
+/** Two keys in one Secret would take it from each other for ever: it is the Environment's own that is in it. */
+export function refuseSharedSecret(environment: Environment, keyName: string): Outcome | undefined {
   const own = secretNameOf(environment);
-  const index = (environment.spec.apiKeys ?? []).findIndex(({ secretName }) => secretName === own);
+  const index = (environment.spec.apiKeys ?? []).findIndex(
+    ({ name, secretName }) => name === keyName && secretName === own,
+  );
   if (index === -1) return undefined;
   return stalled(
     "InvalidSpec",

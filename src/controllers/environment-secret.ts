@@ -8,12 +8,13 @@ import type { Vault } from "../vault/context.ts";
 import { MAIN_SECRET_KEY } from "../vault/describe-environments.ts";
 import type { EnvironmentState, StoredEnvironment } from "../vault/environment.ts";
 import { type EnvironmentSecretKeys, readSecretKeys } from "../vault/read-environment-secret-key.ts";
+import { refuseSharedSecret } from "./api-keys.ts";
 import type { CallOptions, ControllerDeps, WrittenSecret } from "./deps.ts";
-import type { Outcome } from "./outcome.ts";
 import { recordEvent } from "./notice.ts";
+import type { Outcome } from "./outcome.ts";
 import { deleteSecretsOf, findSecret, OWNER_LABEL, writeSecret } from "./owned-secrets.ts";
-import { readyOf } from "./status.ts";
 import { noticeOfExpiry } from "./rotation.ts";
+import { readyOf } from "./status.ts";
 
 type State = EnvironmentState | StoredEnvironment;
 
@@ -57,7 +58,7 @@ export async function keepSecrets(
   const withheld = new Set<string>();
   let refused: Outcome | undefined;
   for (const one of wanted) {
-    const result = await keepSecret(deps, environment, one, calls);
+    const result = refuseSharedSecret(environment, one.keyName) ?? (await keepSecret(deps, environment, one, calls));
     if (typeof result === "string") {
       kept.push(result);
       continue;
@@ -132,7 +133,6 @@ function hasStray(deps: ControllerDeps, environment: Environment, state: State, 
   );
 }
 
-function wantedSecrets(deps: ControllerDeps, environment: Environment, state: State): WantedSecret[] {
 /** Told with the Secret and not with the key: whatever process erased that one, this is what its owner notices. */
 function tellOfExpired(
   { events }: ControllerDeps,
@@ -146,6 +146,7 @@ function tellOfExpired(
   }
 }
 
+function wantedSecrets(deps: ControllerDeps, environment: Environment, state: State): WantedSecret[] {
   const { uid } = environment.metadata;
   const previous = state.replacedKeys.find(({ name }) => name === MAIN_SECRET_KEY)?.fingerprint;
   const main: WantedSecret = {
