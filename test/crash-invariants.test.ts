@@ -1,11 +1,13 @@
 import { randomUUID } from "node:crypto";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { OWNER_LABEL } from "../src/controllers/owned-secrets.ts";
 import { resourcePath } from "../src/kube/resource-path.ts";
 import { KINDS } from "./support/cluster.ts";
 import { breachesIn, versionsIn } from "./support/crash-invariants.ts";
 import { createPlace, keyIn, type Place } from "./support/crash-place.ts";
 import { SCENARIOS } from "./support/crash-scenarios.ts";
 import { createInstallation } from "./support/keystead.ts";
+import { secret } from "./support/resources.ts";
 
 // What the crash tests look for is found: each thing that must never be is made by hand, and reported. One after the other in
 // the same place, which nobody mends.
@@ -36,8 +38,8 @@ const OF_ENVIRONMENT =
 
 /** As if one token had rotated once more. */
 const SECOND_ROTATION = `
-  insert into keystead.audit_events (environment_id, actor_kind, actor, action, target_kind, target_id, target_revision)
-  select environment_id, actor_kind, 'again', action, target_kind, target_id, target_revision
+  insert into keystead.audit_events (environment_id, actor_kind, actor, action, target_kind, target_id, target_revision, fields)
+  select environment_id, actor_kind, 'again', action, target_kind, target_id, target_revision, fields
     from keystead.audit_events where action = 'secret-key.rotated' and ${OF_ENVIRONMENT}`;
 
 test("nothing is reported where all is well", async () => {
@@ -90,6 +92,36 @@ test.each<{ readonly broken: string; readonly reported: RegExp; readonly breaks:
     broken: "an old key that opens for ever",
     reported: /^a current secret key without its digest, or an old one that opens for ever: /,
     breaks: sql(`update keystead.key_digests set expires_at = null where ${OF_ENVIRONMENT}`),
+  },
+  {
+    broken: "a named key that no list names",
+    reported: /^a named key that no list names: /,
+    breaks: sql(`update keystead.secret_keys set name = 'nobody' where replaced_at is not null and ${OF_ENVIRONMENT}`),
+  },
+  {
+    broken: "a named key that may do more than its list says",
+    reported: /^a named key that may do something else than its list says: /,
+    breaks: sql(`
+      insert into keystead.api_keys (environment_id, name, scopes)
+      select environment_id, 'nobody', '{proxy}' from keystead.environments where owner_namespace = $1`),
+  },
+  {
+    broken: "a Secret of a named key that the database does not have",
+    reported: /^expired-key has another secret key than the database$/,
+    async breaks() {
+      const apiKeys = [{ name: "expired", scopes: ["proxy"], secretName: "expired-key" }];
+      await objects.patch("environment/production", { spec: { apiKeys } });
+      await objects.apply(secret("expired-key", { KEYSTEAD_SECRET_KEY: "x" }));
+    },
+  },
+  {
+    broken: "a Secret that was left behind",
+    reported: /^left-key is a Secret of no key$/,
+    async breaks() {
+      const { uid } = (await objects.get("environment/production")).metadata;
+      const labels = { [OWNER_LABEL]: uid };
+      await objects.apply(secret("left-key", {}, { metadata: { name: "left-key", labels } }));
+    },
   },
   {
     broken: "a key that was rotated twice for one token",

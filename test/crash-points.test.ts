@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, onTestFailed, test } from "vitest";
 import { createLane, type Lane, type Played } from "./support/crash-lane.ts";
-import { type Scenario, SCENARIOS } from "./support/crash-scenarios.ts";
+import type { Scenario } from "./support/crash-scenario.ts";
+import { SCENARIOS } from "./support/crash-scenarios.ts";
 import type { CrashPoint } from "./support/crash-wire.ts";
 
 // A controller that is killed at any one of its messages has a successor that finishes the work, and nothing is half done.

@@ -1,5 +1,7 @@
+import { OWNER_LABEL } from "../../src/controllers/owned-secrets.ts";
 import { tokenDigest } from "../../src/crypto/token.ts";
 import { resourcePath } from "../../src/kube/resource-path.ts";
+import { parseEnvironment, secretNameOf, writtenNamesOf } from "../../src/resources/environment.ts";
 import { type Place, secretValue } from "./crash-place.ts";
 import { KINDS } from "./cluster.ts";
 import { conditionOf, type Observed } from "./resources.ts";
@@ -18,9 +20,13 @@ const MANAGED = [
   { kind: "connection", table: "connections", id: "connection_row_id", field: "connectionId" },
 ] as const;
 
-/** Event `a` moved the revision of row `o`; that of a secret key names the key, and moves its environment's. */
-const MOVED_REVISION = `(a.target_id = o.id and a.action not like '%-read' and a.action <> 'environment.data-key-rotated')
-  or (a.environment_id = o.id and a.action = 'secret-key.rotated')`;
+/**
+ * Event `a` moved the revision of row `o`; that of a secret key names the key, and moves its environment's where it is that
+ * one's own.
+ */
+const MOVED_REVISION = `(a.target_id = o.id and a.target_kind <> 'secret-key' and a.action not like '%-read'
+    and a.action <> 'environment.data-key-rotated')
+  or (a.environment_id = o.id and a.action = 'secret-key.rotated' and a.fields[1] = 'main')`;
 
 /** What is wrong with rows alone, whatever the resources say: each statement finds nothing where all is well. */
 const BROKEN_ROWS: Readonly<Record<string, string>> = {
@@ -49,6 +55,16 @@ const BROKEN_ROWS: Readonly<Record<string, string>> = {
      where e.owner_namespace = $1
        and ((k.replaced_at is null and g.digest is null)
          or (k.replaced_at is not null and g.digest is not null and g.expires_at is null))`,
+  "a named key that no list names": `
+    select k.secret_key_id from keystead.secret_keys k join keystead.environments e using (environment_id)
+     where e.owner_namespace = $1 and k.name <> 'main' and not exists (
+       select from keystead.api_keys a where a.environment_id = k.environment_id and a.name = k.name)`,
+  "a named key that may do something else than its list says": `
+    select k.secret_key_id from keystead.secret_keys k join keystead.environments e using (environment_id)
+      join keystead.api_keys a on a.environment_id = k.environment_id and a.name = k.name
+      join keystead.key_digests g on g.environment_id = k.environment_id and g.secret_key_id = k.secret_key_id
+     where e.owner_namespace = $1
+       and (g.scopes is distinct from a.scopes or g.connection_selector is distinct from a.connection_selector)`,
   "a row that was made, changed or deleted without exactly one event, or an event without a change": `
     select o.id, o.revision, array_agg(a.action || ' ' || a.target_revision order by a.event_id)
       from (select environment_id as id, owner_namespace, revision, claimed from keystead.environments
@@ -123,24 +139,62 @@ async function mismatches(
   ];
 }
 
-/** Where the Secret of an Environment and the database do not say the same. */
-async function secretBreaches(place: Place, environment: Observed): Promise<string[]> {
-  const name = `${environment.metadata.name}-keystead`;
-  const isCurrentKey = async (field: string, isCurrent: boolean): Promise<boolean> => {
-    const key = await secretValue(place.objects, name, field);
-    if (key === undefined) return !isCurrent;
-    const found = await place.rows(
-      `select from keystead.key_digests g join keystead.secret_keys k using (environment_id, secret_key_id)
-         join keystead.environments e using (environment_id)
-        where e.owner_namespace = $1 and e.environment_id = $2 and g.digest = $3 and (k.replaced_at is null) = $4`,
-      [environment.status?.["environmentId"], tokenDigest(key), isCurrent],
-    );
-    return found.length === 1;
-  };
-  return [
-    ...((await isCurrentKey("KEYSTEAD_SECRET_KEY", true)) ? [] : [`${name} has another secret key than the database`]),
-    ...((await isCurrentKey("KEYSTEAD_PREVIOUS_SECRET_KEY", false))
-      ? []
-      : [`${name} has another previous key than the database`]),
-  ];
+/** Where the Secrets of an Environment and the database do not say the same. */
+async function secretBreaches(place: Place, object: Observed): Promise<string[]> {
+  const parsed = parseEnvironment(object);
+  if (!parsed.ok) return [`${object.metadata.name} is Ready with an invalid spec`];
+  const own = secretNameOf(parsed.value);
+  const keys = await storedKeys(place, object);
+  const breaches = await Promise.all([
+    currentKeyBreaches(place, own, keysOf(keys, "main")),
+    previousKeyBreaches(place, own, keysOf(keys, "main")),
+    ...(parsed.value.spec.apiKeys ?? []).map(({ name, secretName }) =>
+      currentKeyBreaches(place, secretName, keysOf(keys, name)),
+    ),
+    strayBreaches(place, object, writtenNamesOf(parsed.value)),
+  ]);
+  return breaches.flat();
+}
+
+interface StoredKey {
+  readonly name: string;
+  readonly digest: Buffer;
+  readonly is_current: boolean;
+}
+
+function storedKeys(place: Place, { status }: Observed): Promise<StoredKey[]> {
+  return place.rows<StoredKey>(
+    `select k.name, g.digest, k.replaced_at is null as is_current
+       from keystead.key_digests g join keystead.secret_keys k using (environment_id, secret_key_id)
+       join keystead.environments e using (environment_id)
+      where e.owner_namespace = $1 and e.environment_id = $2`,
+    [status?.["environmentId"]],
+  );
+}
+
+function keysOf(keys: readonly StoredKey[], keyName: string): readonly StoredKey[] {
+  return keys.filter(({ name }) => name === keyName);
+}
+
+/** A key that has expired is neither here nor there. */
+async function currentKeyBreaches(place: Place, secretName: string, keys: readonly StoredKey[]): Promise<string[]> {
+  const held = await secretValue(place.objects, secretName, "KEYSTEAD_SECRET_KEY");
+  const current = keys.find(({ is_current: isCurrent }) => isCurrent);
+  const isSame = held === undefined ? current === undefined : current?.digest.equals(tokenDigest(held));
+  return isSame === true ? [] : [`${secretName} has another secret key than the database`];
+}
+
+async function previousKeyBreaches(place: Place, secretName: string, keys: readonly StoredKey[]): Promise<string[]> {
+  const held = await secretValue(place.objects, secretName, "KEYSTEAD_PREVIOUS_SECRET_KEY");
+  if (held === undefined) return [];
+  const isStored = keys.some(({ digest, is_current: isCurrent }) => !isCurrent && digest.equals(tokenDigest(held)));
+  return isStored ? [] : [`${secretName} has another previous key than the database`];
+}
+
+/** Secrets that were written for an Environment and are not wanted any more. */
+async function strayBreaches(place: Place, { metadata }: Observed, wanted: readonly string[]): Promise<string[]> {
+  const secrets = await list(place, "secret");
+  const written = secrets.filter((secret) => secret.metadata.labels?.[OWNER_LABEL] === metadata.uid);
+  const strays = written.filter((secret) => !wanted.includes(secret.metadata.name));
+  return strays.map((secret) => `${secret.metadata.name} is a Secret of no key`);
 }

@@ -5,7 +5,7 @@ import { NAMESPACE, resourcePath } from "../../src/kube/resource-path.ts";
 import { administrator, objectsOf } from "./cluster.ts";
 import { breachesIn, versionsIn } from "./crash-invariants.ts";
 import { createPlace, type Place } from "./crash-place.ts";
-import type { Scenario } from "./crash-scenarios.ts";
+import type { Scenario } from "./crash-scenario.ts";
 import { type CrashPoint, startCrashWire } from "./crash-wire.ts";
 import { createInstallation } from "./keystead.ts";
 import type { KeysteadProcess } from "./keystead-process.ts";

@@ -1,26 +1,23 @@
 import { expect } from "vitest";
-import { folder, keyIn, noteIds, PARENTS, type Place, secretValue } from "./crash-place.ts";
+import { KEY_SCENARIOS } from "./crash-key-scenarios.ts";
+import { NAMED_KEY_SCENARIOS } from "./crash-named-key-scenarios.ts";
+import { folder, keyIn, PARENTS, type Place, secretValue } from "./crash-place.ts";
+import {
+  ALL,
+  arrangeFolder,
+  expectOldKeyDead,
+  expectRows,
+  expectServed,
+  FIRST,
+  type Scenario,
+} from "./crash-scenario.ts";
 import { eventually } from "./eventually.ts";
 import { canary } from "./leaks.ts";
 import { connection, environment, integration, type Manifest, secret } from "./resources.ts";
 
-/** Something a user does, that a controller may be killed in the middle of. */
-export interface Scenario {
-  readonly name: string;
-  /** Makes what is there before, and resolves when it is settled. */
-  arrange?(place: Place): Promise<void>;
-  act(place: Place): Promise<void>;
-  /** The controller is started again once that is done, and it is the new one's messages that count. */
-  readonly restarts?: "as it was" | "with a new encryption key";
-  /** Resolves when what was asked for is done. */
-  settled(place: Place): Promise<void>;
-  /** What must hold then, beside what always must. */
-  holds(place: Place): Promise<void>;
-}
+const SECOND = canary("second");
 
-const ALL = ["environment/production", "integration/stripe", "connection/acme"] as const;
-const [FIRST, SECOND] = [canary("first"), canary("second")];
-
+/** All that the crash tests play. */
 export const SCENARIOS: readonly Scenario[] = [
   {
     name: "create an Environment, an Integration and a Connection",
@@ -193,72 +190,8 @@ export const SCENARIOS: readonly Scenario[] = [
     settled: (place) => eventually(() => expectServed(place, FIRST)),
     holds: async (place) => expect(await keyIn(place.objects)).toBe(place.notes.get("key")),
   },
-  {
-    name: "rotate the secret key of an Environment",
-    arrange: arrangeFolder,
-    act: ({ objects }) => objects.apply(environment(PARENTS.environment, {}, NEW_SECRET_KEY)),
-    settled: expectSecretKeyRotated,
-    async holds(place) {
-      await expectServed(place, FIRST);
-      await expectOldKeyDead(place);
-      await expectKeyEvents(place, { "secret-key.rotated": 1 });
-    },
-  },
-  {
-    name: "rotate the secret key of an Environment with a grace period",
-    arrange: arrangeFolderWithGrace,
-    act: ({ objects }) => objects.apply(environment(PARENTS.environment, WITH_GRACE, NEW_SECRET_KEY)),
-    settled: expectSecretKeyRotated,
-    async holds(place) {
-      const { objects, notes } = place;
-      await expectServed(place, FIRST);
-      const previous = await secretValue(objects, "production-keystead", "KEYSTEAD_PREVIOUS_SECRET_KEY");
-      expect(previous, "the previous key in the Secret").toBe(notes.get("key"));
-      expect(await place.served(previous ?? ""), "what it opens in its grace period").toBe(FIRST);
-      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1 });
-    },
-  },
-  {
-    name: "end the grace period of a secret key",
-    async arrange(place) {
-      await arrangeFolderWithGrace(place);
-      await place.objects.apply(environment(PARENTS.environment, WITH_GRACE, NEW_SECRET_KEY));
-      await expectSecretKeyRotated(place);
-    },
-    act: letGraceEnd,
-    restarts: "as it was",
-    settled: async ({ objects }) => {
-      await eventually(async () => {
-        expect(await secretValue(objects, "production-keystead", "KEYSTEAD_PREVIOUS_SECRET_KEY")).toBeUndefined();
-        const { status } = await objects.get("environment/production");
-        expect(status?.["secretKey"]).not.toHaveProperty("previousExpiresAt");
-      });
-    },
-    async holds(place) {
-      await expectServed(place, FIRST);
-      await expectOldKeyDead(place);
-      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1, "secret-key.ended": 1 });
-    },
-  },
-  {
-    name: "rotate the secret key of an Environment that is due",
-    async arrange(place) {
-      await arrangeFolder(place);
-      await place.objects.apply(environment(PARENTS.environment, ON_SCHEDULE));
-      await place.objects.ready(...ALL);
-    },
-    act: letRotationBeDue,
-    restarts: "as it was",
-    settled: async (place) => {
-      await eventually(async () => expect(await keyIn(place.objects)).not.toBe(place.notes.get("key")));
-      await place.objects.ready(...ALL);
-      await eventually(async () => expect(await keyEvents(place)).toHaveProperty("secret-key.grace-began"));
-    },
-    async holds(place) {
-      await expectServed(place, FIRST);
-      await expectKeyEvents(place, { "secret-key.rotated": 1, "secret-key.grace-began": 1 });
-    },
-  },
+  ...KEY_SCENARIOS,
+  ...NAMED_KEY_SCENARIOS,
   {
     name: "take an Environment over by another one",
     arrange: arrangeFolder,
@@ -325,50 +258,7 @@ export const SCENARIOS: readonly Scenario[] = [
   },
 ];
 
-const WITH_GRACE = { rotation: { gracePeriod: "1h" } };
-const ON_SCHEDULE = { rotation: { gracePeriod: "1h", interval: "90d" } };
-const NEW_SECRET_KEY = { annotations: { "keystead.dev/rotate-secret-key": "1" } };
 const NEW_DATA_KEY = { annotations: { "keystead.dev/rotate-data-key": "1" } };
-
-async function arrangeFolderWithGrace(place: Place): Promise<void> {
-  await arrangeFolder(place);
-  await place.objects.apply(environment(PARENTS.environment, WITH_GRACE));
-  await place.objects.ready(...ALL);
-}
-
-async function expectSecretKeyRotated({ objects }: Place): Promise<void> {
-  await eventually(async () => {
-    const { status } = await objects.get("environment/production");
-    expect(status).toMatchObject({ secretKey: { lastHandledRotation: "1" } });
-  });
-  await objects.ready(...ALL);
-}
-
-/** How often each thing happened to secret keys, by the audit. */
-async function keyEvents(place: Place): Promise<Record<string, number>> {
-  const events = await place.rows<{ action: string; count: number }>(
-    `select action, count(*)::int as count from keystead.audit_events join keystead.environments using (environment_id)
-      where owner_namespace = $1 and action like 'secret-key.%' group by action`,
-  );
-  return Object.fromEntries(events.map(({ action, count }) => [action, count]));
-}
-
-async function expectKeyEvents(place: Place, wanted: Readonly<Record<string, number>>): Promise<void> {
-  expect(await keyEvents(place), "what happened to secret keys").toEqual(wanted);
-}
-
-async function letGraceEnd(place: Place): Promise<void> {
-  await place.rows(
-    `update keystead.key_digests set expires_at = expires_at - interval '1 hour'
-      where environment_id in (select environment_id from keystead.environments where owner_namespace = $1)`,
-  );
-}
-
-async function letRotationBeDue(place: Place): Promise<void> {
-  await place.rows(
-    `update keystead.environments set next_rotation_at = next_rotation_at - interval '90 days' where owner_namespace = $1`,
-  );
-}
 
 /** The worker that re-encrypts leaves what it has no turn for: looked at where a start gives it one. */
 async function expectReencrypted(place: Place): Promise<void> {
@@ -418,12 +308,6 @@ async function letRetentionEnd(place: Place): Promise<void> {
   }
 }
 
-async function arrangeFolder(place: Place): Promise<void> {
-  await place.objects.apply(...Object.values(folder(FIRST)));
-  await place.objects.ready(...ALL);
-  await noteIds(place);
-}
-
 /** The same manifest, that wants a row back. */
 function restoring(manifest: Manifest, restoreFrom = ""): Manifest {
   return { ...manifest, spec: { ...manifest.spec, restoreFrom } };
@@ -431,27 +315,4 @@ function restoring(manifest: Manifest, restoreFrom = ""): Manifest {
 
 async function reachLost(objects: Place["objects"], reference: (typeof ALL)[number], reason: string): Promise<void> {
   await objects.reach(reference, `Ready=False ${reason}`, `Reconciling=True ${reason}`);
-}
-
-async function expectServed(place: Place, token: string): Promise<void> {
-  expect(await place.served(await keyIn(place.objects)), "what the key in the Secret opens").toBe(token);
-}
-
-async function expectOldKeyDead(place: Place): Promise<void> {
-  expect(await place.served(place.notes.get("key") ?? ""), "what the old key opens").toBe("unknown_key");
-}
-
-/** How many rows of each kind live, and how many are soft-deleted. */
-async function expectRows(
-  place: Place,
-  wanted: Readonly<Record<string, readonly [live: number, deleted: number]>>,
-): Promise<void> {
-  const rows = await place.rows<{ kind: string; live: number; deleted: number }>(
-    `select kind, count(*) filter (where deleted_at is null)::int as live, count(deleted_at)::int as deleted
-       from (select 'environments' as kind, owner_namespace, deleted_at from keystead.environments
-             union all select 'integrations', owner_namespace, deleted_at from keystead.integrations
-             union all select 'connections', owner_namespace, deleted_at from keystead.connections) of_all
-      where owner_namespace = $1 group by kind`,
-  );
-  expect(Object.fromEntries(rows.map(({ kind, live, deleted }) => [kind, [live, deleted]]))).toEqual(wanted);
 }
