@@ -3,6 +3,8 @@ import { parsedConnection, parsedEnvironment, parsedIntegration } from "../../te
 import {
   createTestVault,
   desiredConnection,
+  desiredEnvironment,
+  desiredIntegration,
   idsOf,
   type Parents,
   storeParents,
@@ -12,6 +14,8 @@ import { Secret } from "../crypto/secret.ts";
 import { openDatabase } from "../db/database.ts";
 import { softDeleteConnection } from "../vault/soft-delete-connection.ts";
 import { storeConnection } from "../vault/store-connection.ts";
+import { storeEnvironment } from "../vault/store-environment.ts";
+import { storeIntegration } from "../vault/store-integration.ts";
 import { createRows } from "./rows.ts";
 
 const FINALIZED = { finalizers: ["keystead.dev/finalizer"] };
@@ -88,6 +92,37 @@ test("an id is known from the moment it is learnt, and only the first time is ne
 
   rows.forget(environment.metadata.uid);
   expect(await rows.environmentId(environment)).toBeUndefined();
+});
+
+test("who asked in vain is to be told, although somebody else has found the row meanwhile", async () => {
+  const rows = createRows(context.vault);
+  const declared = desiredEnvironment();
+  const environment = parsedEnvironment("late", {}, { ...FINALIZED, uid: declared.owner.uid });
+  expect(await rows.environmentId(environment)).toBeUndefined();
+  const { id: environmentId } = await storeEnvironment(context.vault, declared);
+  expect(await rows.environmentId(environment)).toBe(environmentId);
+  const row = { id: environmentId, environmentId };
+  expect(rows.learn(environment.metadata.uid, row)).toBe(true);
+  expect(rows.learn(environment.metadata.uid, row)).toBe(false);
+
+  const desired = desiredIntegration({ environmentId, environmentUid: declared.owner.uid });
+  const integration = parsedIntegration("github", {}, { ...FINALIZED, uid: desired.owner.uid });
+  expect(await rows.integrationId(integration, environmentId)).toBeUndefined();
+  const { id } = await storeIntegration(context.vault, desired);
+  expect(await rows.integrationId(integration, environmentId)).toBe(id);
+  expect(rows.learn(integration.metadata.uid, { id, environmentId })).toBe(true);
+  expect(rows.learn(integration.metadata.uid, { id, environmentId })).toBe(false);
+});
+
+test("an id that is learnt while the database is asked for it is known to who asked", async () => {
+  const rows = createRows(context.vault);
+  const uids = ["5d3f2c1a-0000-4000-8000-000000000003", "5d3f2c1a-0000-4000-8000-000000000004"] as const;
+  const asked = [
+    rows.environmentId(parsedEnvironment("soon", {}, { ...FINALIZED, uid: uids[0] })),
+    rows.integrationId(parsedIntegration("soon", {}, { ...FINALIZED, uid: uids[1] }), "id-1"),
+  ];
+  for (const uid of uids) rows.learn(uid, { id: "id-1", environmentId: "id-1" });
+  expect(await Promise.all(asked)).toEqual(["id-1", "id-1"]);
 });
 
 test("a row that was loaded ahead is handed out once, and read anew after that", async () => {

@@ -30,7 +30,7 @@ export interface Rows {
   environmentId(resource: AnyResource): Promise<string | undefined>;
   /** The same of an Integration, as long as its row is in that environment. */
   integrationId(resource: AnyResource, environmentId: string): Promise<string | undefined>;
-  /** Remembers an id; true when it was not known before, so that those who wait for it have to be told. */
+  /** Remembers an id; true when it was not known before, or somebody asked for it in vain: those who wait have to be told. */
   learn(uid: string, row: RowId): boolean;
   /**
    * To be called for a resource that was released: its row is gone, and with a parent's those of its Connections. True
@@ -46,6 +46,8 @@ export interface Rows {
 export function createRows(vault: Vault): Rows {
   /** Ids of the rows of Environments and Integrations by uid. An Integration gets another row when its Environment is made anew. */
   const ids = new Map<string, RowId>();
+  /** uids of those whose id was asked for in vain. That another one has found it since does not end the wait of the first. */
+  const missed = new Set<string>();
   const environments = createKindRows((uids) => describeEnvironments(vault, uids));
   const integrations = createKindRows((uids) => describeIntegrations(vault, uids));
   const connections = createKindRows((uids) => describeConnections(vault, uids));
@@ -61,8 +63,10 @@ export function createRows(vault: Vault): Rows {
     connection: (resource) => find(connections, resource),
     async environmentId(resource) {
       const { uid } = resource.metadata;
-      const known = ids.get(uid)?.id ?? (await find(environments, resource))?.id;
-      if (known !== undefined) ids.set(uid, { id: known, environmentId: known });
+      // Learnt while the database was asked, perhaps.
+      const known = ids.get(uid)?.id ?? (await find(environments, resource))?.id ?? ids.get(uid)?.id;
+      if (known === undefined) missed.add(uid);
+      else ids.set(uid, { id: known, environmentId: known });
       return known;
     },
     async integrationId(resource, environmentId) {
@@ -70,16 +74,18 @@ export function createRows(vault: Vault): Rows {
       const known = ids.get(uid);
       if (known?.environmentId === environmentId) return known.id;
       const found = await find(integrations, resource);
-      if (found?.environmentId !== environmentId) return undefined;
-      ids.set(uid, { id: found.id, environmentId });
-      return found.id;
+      const row = [found, ids.get(uid)].find((one) => one?.environmentId === environmentId);
+      if (row) ids.set(uid, { id: row.id, environmentId });
+      else missed.add(uid);
+      return row?.id;
     },
     learn(uid, row) {
-      const isNew = ids.get(uid)?.id !== row.id;
+      const isNews = missed.delete(uid) || ids.get(uid)?.id !== row.id;
       ids.set(uid, row);
-      return isNew;
+      return isNews;
     },
     forget(uid) {
+      missed.delete(uid);
       const wasKnown = ids.delete(uid);
       if (wasKnown) dropPrefetched();
       for (const rows of all) rows.forget(uid);
