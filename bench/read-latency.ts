@@ -66,7 +66,7 @@ export const readLatency: Table = {
         READS,
         `Each request is due at an instant of its own, whether or not earlier ones were answered, and its latency counts from then: one that is sent late, because all clients were waiting for answers, has waited. The generator's timers move that instant by up to a millisecond. The highest rate is the median of three turns in which every client asks as soon as it has its answer.`,
         `${ROUNDS} rounds of ${ROUND_SECONDS} s for each rate; the medians. Load generator, API and Postgres share the cores. Near the highest rate a queue forms, and the figures say how long it got in ${ROUND_SECONDS} s.`,
-        `RSS as the kernel counts it, all included: its highest under all these loads, the one without a rate among them; ${now.toFixed(1)} MB at the end. The environment is the image's (\`MALLOC_ARENA_MAX=1\`).`,
+        `RSS as the kernel counts it, all included: its highest under all these loads, the one without a rate among them; ${now.toFixed(1)} MB at the end. The environment is that of docs/scaling.md (\`MALLOC_ARENA_MAX=1\`, \`NODE_OPTIONS=--max-semi-space-size=16\`).`,
       ],
     };
   },

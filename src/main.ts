@@ -2,7 +2,7 @@
 import { parseArgs } from "node:util";
 import { loadConfig } from "./config.ts";
 import { asKeysteadError, KeysteadError } from "./errors.ts";
-import { keepHeapSmall } from "./heap.ts";
+import { growHeapSlowly, keepHeapSmall } from "./heap.ts";
 import { VERSION } from "./version.ts";
 
 const HELP = `Keystead ${VERSION}: keeps the credentials an application holds for other companies' APIs.
@@ -78,6 +78,7 @@ async function main(argv: readonly string[]): Promise<number> {
       keepHeapSmall();
       return await serveRoles([command]);
     case "api":
+      growHeapSlowly();
       return await serveRoles([command]);
     case "run":
       // The API first: it serves what is stored, whether or not the API server answers.

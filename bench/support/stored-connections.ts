@@ -11,7 +11,7 @@ import { storeEnvironment } from "../../src/vault/store-environment.ts";
 import { storeIntegration } from "../../src/vault/store-integration.ts";
 import { openVault } from "../../src/vault/vault.ts";
 import type { ArenaDatabase } from "./arena.ts";
-import { EMITTED_MAIN, IMAGE_ENVIRONMENT, nodeArguments } from "./emitted.ts";
+import { API_ENVIRONMENT, EMITTED_MAIN, nodeArguments } from "./emitted.ts";
 import { inParallel } from "./measure.ts";
 import { namesOf, TOKEN_CHARACTERS } from "./population.ts";
 import { whenServed } from "./served.ts";
@@ -115,7 +115,7 @@ export interface ApiOptions {
   readonly environment?: NodeJS.ProcessEnv;
 }
 
-/** Starts the API, as emitted, in the environment of the image. */
+/** Starts the API, as emitted, in its environment. */
 export async function startApi(
   children: ChildProcesses,
   { url }: Pick<ArenaDatabase, "url">,
@@ -128,7 +128,7 @@ export async function startApi(
     command: process.execPath,
     args: [...nodeArguments(), EMITTED_MAIN, "api"],
     env: {
-      ...IMAGE_ENVIRONMENT,
+      ...API_ENVIRONMENT,
       DATABASE_URL: url,
       KEYSTEAD_ENCRYPTION_KEY: stored.encryptionKey,
       KEYSTEAD_API_HOST: "127.0.0.1",
