@@ -30,15 +30,18 @@ export const read: Table = {
     const { children, database, stored } = reading;
     const unaudited = { name: "api-unaudited", environment: { KEYSTEAD_AUDIT_READS: "off" } };
     const servers = await Promise.all([
-      startBare(reading),
+      startBare(reading, "connection"),
       startApi(children, database, stored),
       startApi(children, database, stored, unaudited),
+      startBare(reading, "credentials"),
     ]);
     for (const server of servers) await warmUp(server, stored);
     const turns = servers.map((server) => () => readFrom(server, stored, { seconds: ROUND_SECONDS }));
-    const [ofBare = [], ofOurs = [], ofUnaudited = []] = await alternate(turns, ROUNDS);
-    const audited = medianRatio(ofOurs, ofBare, ({ requestsPerSecond }) => requestsPerSecond);
-    const unrecorded = medianRatio(ofUnaudited, ofBare, ({ requestsPerSecond }) => requestsPerSecond);
+    const [ofBare = [], ofOurs = [], ofUnaudited = [], ofLess = []] = await alternate(turns, ROUNDS);
+    const ratioOf = (turns: readonly Turn[]): number =>
+      medianRatio(turns, ofBare, ({ requestsPerSecond }) => requestsPerSecond);
+    const audited = ratioOf(ofOurs);
+    const unrecorded = ratioOf(ofUnaudited);
     const what = "requests a second against the bare server";
     return {
       rows: [
@@ -46,27 +49,27 @@ export const read: Table = {
         rowOf("node:http + SELECT + decrypt", ofBare, 1),
         rowOf("Keystead", ofOurs, audited),
         rowOf("Keystead, KEYSTEAD_AUDIT_READS=off", ofUnaudited, unrecorded),
+        rowOf("node:http + SELECT + decrypt, the credentials alone", ofLess, ratioOf(ofLess)),
       ],
       checks: [
         { what: `${what}, reads recorded`, measured: audited, limit: { atLeast: 0.6 }, unit: "x" },
-        { what: "the same, at the very least", measured: audited, limit: { atLeast: 0.5 }, unit: "x" },
         { what: `${what}, reads not recorded`, measured: unrecorded, limit: { atLeast: 0.8 }, unit: "x" },
       ],
       method: [
         READS,
-        "The bare server finds the same rows with one pipelined SELECT by their unique index and decrypts the credentials; it knows no keys, no routes and no audit. Keystead runs with its default settings: every read is authenticated, and recorded before it is answered. The last one authenticates and records nothing.",
+        "The bare server finds the same rows with one pipelined SELECT by their unique index, decrypts them and gives the same answer; it knows no keys, no routes and no audit. The last one leaves out all of the answer but the credentials. Keystead runs with its default settings: every read is authenticated, and recorded before it is answered. With `KEYSTEAD_AUDIT_READS=off` it is authenticated alone.",
         `${ROUNDS} rounds of ${ROUND_SECONDS} s each, all servers in turn in every round; a ratio is the median of the rounds'.`,
       ],
     };
   },
 };
 
-async function startBare({ children, database, stored }: Reading): Promise<Contender> {
+async function startBare({ children, database, stored }: Reading, answer: BareTask["answer"]): Promise<Contender> {
   const [port = 0] = await freePorts(1);
   const { encryptionKey, environmentId, integrationId } = stored;
-  const task: BareTask = { port, databaseUrl: database.url, encryptionKey, environmentId, integrationId };
+  const task: BareTask = { port, answer, databaseUrl: database.url, encryptionKey, environmentId, integrationId };
   const { pid } = children.start({
-    name: "bare-server",
+    name: `bare-${answer}`,
     command: process.execPath,
     args: [...nodeArguments(), join(import.meta.dirname, "support", "bare-server.ts"), JSON.stringify(task)],
     stopPhase: 2,
