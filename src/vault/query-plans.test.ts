@@ -57,7 +57,7 @@ test("reads planned on empty tables, and stores planned without statistics, touc
 test("a purge of a table without statistics meets each row a few times, not all of them in each batch", async () => {
   await using context = await createTestVault();
   const parents = await storeParents(context.vault);
-  await insertDeletedConnections(context.ownerUrl, 10 * ROWS);
+  await insertDeletedConnections(context.ownerUrl, 3 * ROWS);
   const options: PurgeOptions = {
     actor: { kind: "system", name: "purger" },
     pace: { signal: new AbortController().signal, share: 1 },
@@ -65,7 +65,7 @@ test("a purge of a table without statistics meets each row a few times, not all 
   };
   const purged = await touchedBy(context, () => purgeEnvironment(context.vault, parents.environmentId, options));
   // Once to find it and once to remove it.
-  expect(purged.byIndex).toBeLessThan(3 * 10 * ROWS);
+  expect(purged.byIndex).toBeLessThan(3 * 3 * ROWS);
   expect(purged.sequentially).toBe(0);
 });
 
