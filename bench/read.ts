@@ -38,8 +38,8 @@ export const read: Table = {
     for (const server of servers) await warmUp(server, stored);
     const turns = servers.map((server) => () => readFrom(server, stored, { seconds: ROUND_SECONDS }));
     const [ofBare = [], ofOurs = [], ofUnaudited = [], ofLess = []] = await alternate(turns, ROUNDS);
-    const ratioOf = (turns: readonly Turn[]): number =>
-      medianRatio(turns, ofBare, ({ requestsPerSecond }) => requestsPerSecond);
+    const ratioOf = (ours: readonly Turn[]): number =>
+      medianRatio(ours, ofBare, ({ requestsPerSecond }) => requestsPerSecond);
     const audited = ratioOf(ofOurs);
     const unrecorded = ratioOf(ofUnaudited);
     const what = "requests a second against the bare server";
