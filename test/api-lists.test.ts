@@ -1,13 +1,8 @@
-import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { storeEnvironment } from "../src/vault/store-environment.ts";
-import { storeIntegration } from "../src/vault/store-integration.ts";
 import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
-import { query } from "./support/database.ts";
-import { startProcess } from "./support/keystead-process.ts";
-import { createTestVault, desiredEnvironment, desiredIntegration } from "./support/vault.ts";
+import { insertConnections } from "./support/many-connections.ts";
 
-// Lists beyond the contract: parts that a cursor continues, audit events, and how much of the server a long one takes.
+// Lists beyond the contract: parts that a cursor continues, and audit events.
 
 let api: TestApi;
 let shop: TestEnvironment;
@@ -19,22 +14,6 @@ beforeAll(async () => {
   await insertConnections(api.database.ownerUrl, 1_203);
 });
 afterAll(() => api[Symbol.asyncDispose]());
-
-/** Adds connections to every integration, as the API would have, the first one first. */
-async function insertConnections(ownerUrl: string, count: number): Promise<void> {
-  await query(
-    ownerUrl,
-    `insert into keystead.connections (
-       environment_id, connection_row_id, integration_id, connection_id, config_sealed, config_revision, metadata,
-       metadata_declared, tags, end_user, declaration_digest, config_digest, rest_digest, sources
-     )
-     select environment_id, ('01900000-0000-7000-8000-' || lpad(to_hex(n), 12, '0'))::uuid, integration_id, 'c' || n, '', 1,
-            '{"plan": "pro"}', false, jsonb_build_object('half', (n % 2)::text),
-            jsonb_build_object('id', 'u' || n, 'email', 'someone@acme.example'), '', '', '', '[]'
-       from keystead.integrations, generate_series(1, $1) n`,
-    [count],
-  );
-}
 
 interface Part {
   readonly connections: readonly { readonly connection_id: string }[];
@@ -216,47 +195,3 @@ describe("GET /audit-events", () => {
     expect((await list("", key)).status).toBe(403);
   });
 });
-
-/**
- * A heap that has room for little more than what an idle server has. Without a limit the engine takes some 150 MB before it
- * collects what a list leaves behind, and one could not tell that from what the list needs.
- */
-const SMALL_HEAP = "--max-old-space-size=64 --max-semi-space-size=1";
-
-test("100,000 connections are listed without the memory of the server growing by more than 30 MB", async () => {
-  await using context = await createTestVault();
-  const declared = desiredEnvironment();
-  const { id: environmentId, secretKey } = await storeEnvironment(context.vault, declared);
-  await storeIntegration(context.vault, desiredIntegration({ environmentId, environmentUid: declared.owner.uid }));
-  await insertConnections(context.ownerUrl, 100_000);
-  await using server = startProcess(["api"], {
-    NODE_OPTIONS: SMALL_HEAP,
-    DATABASE_URL: context.url,
-    KEYSTEAD_ENCRYPTION_KEY: context.keyText,
-    KEYSTEAD_API_PORT: "0",
-    KEYSTEAD_METRICS_PORT: "0",
-    KEYSTEAD_LOG_FORMAT: "json",
-  });
-  const url = `http://127.0.0.1:${Number((await server.logged("the API is served"))["port"])}`;
-  const list = async (): Promise<number> => {
-    let count = 0;
-    for (let next: string | undefined = ""; next !== undefined;) {
-      const path = `/connections${next === "" ? "" : `?cursor=${next}`}`;
-      const { connections, next_cursor: cursor }: Part = await part(path, secretKey.reveal(), url);
-      count += connections.length;
-      next = cursor;
-    }
-    return count;
-  };
-  // Code is compiled and buffers are made once.
-  await part("/connections?limit=2000", secretKey.reveal(), url);
-  const before = residentMegabytes(server.pid, "VmRSS");
-  expect(await list()).toBe(100_000);
-  expect(residentMegabytes(server.pid, "VmHWM") - before).toBeLessThan(30);
-});
-
-/** `VmRSS` is what a process has in memory now, `VmHWM` the most it ever had. */
-function residentMegabytes(pid: number, field: "VmRSS" | "VmHWM"): number {
-  const status = readFileSync(`/proc/${pid}/status`, "utf8");
-  return Number(new RegExp(`^${field}:\\s+(\\d+) kB`, "m").exec(status)?.[1]) / 1_024;
-}

@@ -1,3 +1,4 @@
+import { collectYoungGarbage } from "../heap.ts";
 import { cursorOf } from "./cursor.ts";
 import type { Answer } from "./route.ts";
 
@@ -23,36 +24,51 @@ interface List<Row> {
 
 /** `{"<name>":[...],"next_cursor":"..."}`, the cursor only where more is to come. The first rows are read before it resolves. */
 export async function listAnswer<Row>(list: List<Row>): Promise<Answer> {
-  const asked = Math.min(BATCH, list.limit + 1);
-  const first = { rows: await list.read(undefined, asked), asked };
-  if (first.rows.length === asked && asked === BATCH) return pieces(list, first);
+  const first = await readPart(list, undefined, list.limit);
+  if (!first.isWhole) return pieces(list, first);
   let text = "";
   for await (const piece of pieces(list, first)) text += piece;
   return text;
 }
 
-interface Batch<Row> {
-  readonly rows: readonly Row[];
-  readonly asked: number;
+/** Rows as they are sent, and what is to follow them. */
+interface Part<Row> {
+  readonly text: string;
+  readonly last: Row | undefined;
+  /** Rows that the caller still wants. */
+  readonly left: number;
+  /** Whether the answer ends with it. */
+  readonly isWhole: boolean;
+  /** Whether the list goes on after the answer. */
+  readonly isMore: boolean;
 }
 
-async function* pieces<Row>(list: List<Row>, first: Batch<Row>): AsyncGenerator<string> {
-  yield `{${JSON.stringify(list.name)}:[`;
-  let batch = first;
-  let left = list.limit;
-  let last: Row | undefined;
-  for (;;) {
-    const given = batch.rows.slice(0, left);
-    if (given.length > 0) yield `${last === undefined ? "" : ","}${given.map((row) => list.print(row)).join(",")}`;
-    last = given.at(-1) ?? last;
-    left -= given.length;
-    const isMore = batch.rows.length > given.length;
-    if (isMore || batch.rows.length < batch.asked) {
-      yield isMore && last !== undefined ? `],"next_cursor":${JSON.stringify(cursorOf(list.placeOf(last)))}}` : "]}";
-      return;
-    }
-    // One more than is wanted tells whether there is a next part.
-    const asked = Math.min(BATCH, left + 1);
-    batch = { rows: await list.read(last, asked), asked };
+async function* pieces<Row>(list: List<Row>, first: Part<Row>): AsyncGenerator<string> {
+  let part = first;
+  let { last } = first;
+  yield `{${JSON.stringify(list.name)}:[${part.text}`;
+  while (!part.isWhole) {
+    // The rows that were sent are garbage by now, and hardly anything else is new.
+    collectYoungGarbage();
+    part = await readPart(list, last, part.left);
+    last = part.last ?? last;
+    if (part.text !== "") yield `,${part.text}`;
   }
+  yield part.isMore && last !== undefined ? `],"next_cursor":${JSON.stringify(cursorOf(list.placeOf(last)))}}` : "]}";
+}
+
+/** Nothing holds the rows beyond this but for the last one. */
+async function readPart<Row>(list: List<Row>, after: Row | undefined, left: number): Promise<Part<Row>> {
+  // One more than is wanted tells whether there is a next part.
+  const asked = Math.min(BATCH, left + 1);
+  const rows = await list.read(after, asked);
+  const given = rows.slice(0, left);
+  const isMore = rows.length > given.length;
+  return {
+    text: given.map((row) => list.print(row)).join(","),
+    last: given.at(-1),
+    left: left - given.length,
+    isWhole: isMore || rows.length < asked,
+    isMore,
+  };
 }

@@ -1,6 +1,6 @@
 import type { FastifyInstance, FastifyReply, FastifyRequest } from "fastify";
 import type { ServerResponse } from "node:http";
-import type { Readable } from "node:stream";
+import { Readable } from "node:stream";
 import { pipeline } from "node:stream/promises";
 import { setTimeout as pause } from "node:timers/promises";
 import { z } from "zod";
@@ -17,6 +17,7 @@ import { isTemporary, pauseBefore } from "./proxy-retry.ts";
 import { type ProxyTarget, targetOf } from "./proxy-target.ts";
 import { type PassedOnRoute, refuse, type RouteDeps, within } from "./route.ts";
 import { closeAfter } from "./server.ts";
+import { swept } from "./swept.ts";
 
 /** The one route whose bodies are not ours. `OPTIONS` is the preflight of a browser, and answered as such. */
 export const proxyRoute: PassedOnRoute = {
@@ -140,7 +141,7 @@ async function outboundRequest(
     method: request.method,
     url,
     headers: { ...headers, ...lengthOf(request.raw, body) },
-    body,
+    body: body instanceof Readable ? swept(body) : body,
     namespace,
     redirects: REDIRECTS,
     limits: deps.proxyLimits,
@@ -200,5 +201,5 @@ async function passOn(
   reply.hijack();
   raw.writeHead(answer.status);
   raw.flushHeaders();
-  await pipeline(plain ?? answer.body, raw).catch(() => raw.destroy());
+  await pipeline(swept(plain ?? answer.body), raw).catch(() => raw.destroy());
 }
