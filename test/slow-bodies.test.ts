@@ -123,6 +123,16 @@ test("a body that is kept for retries may take its time as well, and a pause in 
   });
 });
 
+test("a body that has arrived waits for the database as long as any request, and gets its answer", async () => {
+  await using waiting = await startTestApi({ providerIdle: 100, answer: 600 }, { cutOff: AbortSignal.abort() });
+  const shop = await createEnvironment(waiting);
+  await shop.connection(await shop.integration("echo", { proxy: { baseUrl: upstream.url } }), "acme");
+  shops.set(waiting, shop);
+  waiting.wire.goDead();
+  const answer = await fetch(`${waiting.url}/proxy/x`, { method: "POST", headers: headersFor(waiting), body: "all" });
+  expect(answer.status).toBe(503);
+});
+
 test("a caller who goes away in the middle of a body is nothing that the log complains of", async () => {
   const { port } = new URL(plain.url);
   const socket = connectTcp(Number(port), "127.0.0.1");

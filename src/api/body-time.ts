@@ -20,7 +20,10 @@ export function limitBodyTime(
 ): void {
   server.prependListener("request", (request: Incoming, response: Outgoing) => {
     if (!hasBody(request)) return;
-    const end = (): void => endOf(server, request, response);
+    const end = (): void => {
+      // It may have arrived, although nobody has taken it yet.
+      if (!request.complete) endOf(server, request, response);
+    };
     if (isPassedOn(request.url ?? "")) {
       limitPauses(request, response, timeouts.providerIdle, end);
       // What is left of a body whose answer is whole is taken by nobody.
@@ -40,15 +43,15 @@ function hasBody(request: Incoming): boolean {
 
 function limitWhole(request: Incoming, milliseconds: number, end: () => void): void {
   if (request.complete) return;
-  const late = setTimeout(() => {
-    // It has arrived, although nobody has taken it yet.
-    if (!request.complete) end();
-  }, milliseconds);
+  const late = setTimeout(end, milliseconds);
   whenOver(request, () => clearTimeout(late));
 }
 
 function limitPauses(request: Incoming, response: Outgoing, milliseconds: number, end: () => void): void {
   request.setTimeout(milliseconds, end);
+  // Where nobody hears of it, Node ends the socket of a request that has arrived.
+  const answer: Writable = response;
+  answer.on("timeout", () => undefined);
   whenOver(request, () => {
     // After the answer the time of the socket is that of a kept connection.
     if (!response.writableFinished) request.setTimeout(0);
