@@ -56,7 +56,7 @@ export function createGate({ limits, failures, tokens, addressOf }: GateOptions)
     judge: (thrown, request) =>
       failures.judge(thrown, {
         address: addressOf(request),
-        keyDigest: keyDigestIn(request.headers.authorization),
+        keyDigest: orUndefined(() => digestOf(request)),
         requestId: request.id,
       }),
   };
@@ -82,9 +82,10 @@ function environmentNamed({ headers }: FastifyRequest): string | undefined {
   return typeof name === "string" ? name : undefined;
 }
 
-function keyDigestIn(authorization: string | undefined): Buffer | undefined {
+/** Undefined for a request whose key is missing or malformed, which is what it was refused for. */
+function orUndefined(digest: () => Buffer): Buffer | undefined {
   try {
-    return keyDigestOf(authorization);
+    return digest();
   } catch (thrown) {
     if (hasCode(thrown, "internal_error")) throw thrown;
     return undefined;

@@ -95,7 +95,10 @@ export function createEnvironmentKeys(database: Database, keys: KeyEncryptionKey
 }
 
 /** The key that a value names. Nearly every value is sealed with the active one. */
-function keyOf({ activeKey, dataKeys }: EnvironmentKeySet, sealed: Buffer): DataKey | undefined {
+function keyOf(
+  { activeKey, dataKeys }: Pick<EnvironmentKeySet, "activeKey" | "dataKeys">,
+  sealed: Buffer,
+): DataKey | undefined {
   return isSealedWith(activeKey, sealed) ? activeKey : dataKeys.values().find((key) => isSealedWith(key, sealed));
 }
 
@@ -149,7 +152,7 @@ async function unwrapKeySet(
   const sealed = rows[0]?.digest_key_sealed;
   if (!sealed || !activeKey) throw new KeysteadError("environment_gone", `environment ${environmentId} does not exist`);
   const place = digestKeyPlace(environmentId);
-  const digestDataKey = dataKeys.get(dataKeyIdOf(sealed, place)) ?? activeKey;
+  const digestDataKey = keyOf({ activeKey, dataKeys }, sealed) ?? activeKey;
   const digestKey = importDigestKey(Buffer.from(openValue(digestDataKey, sealed, place), "base64"));
   return { activeKey, dataKeys, digestKey };
 }
