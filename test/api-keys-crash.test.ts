@@ -5,7 +5,7 @@ import { query } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation } from "./support/keystead.ts";
 import type { KeysteadProcess } from "./support/keystead-process.ts";
-import { environment } from "./support/resources.ts";
+import { environment, namedKey } from "./support/resources.ts";
 
 // A named key that is taken from the list is gone for good, whatever becomes of the controller that is about to do it.
 
@@ -26,8 +26,6 @@ afterAll(async () => {
 function start(): KeysteadProcess {
   return installation.start("run", { KUBECONFIG: kubeconfig, KEYSTEAD_LEADER_ELECTION: "false" });
 }
-
-const key = (name: string): object => ({ name, scopes: ["connections:list"], secretName: `${name}-key` });
 
 async function keyIn(secretName: string): Promise<string> {
   const { data = {} } = await objects.get(`secret/${secretName}`);
@@ -54,11 +52,11 @@ function isDeletion({ method, url }: PassingCall): boolean {
 }
 
 test("the Secret of a key that was removed while the controller was killed goes with the next one, and the key is dead", async () => {
-  await objects.apply(environment("absent", { apiKeys: [key("leaver"), key("stayer")] }));
+  await objects.apply(environment("absent", { apiKeys: [namedKey("leaver"), namedKey("stayer")] }));
   await objects.ready("environment/absent");
   const [leaver, stayer] = [await keyIn("leaver-key"), await keyIn("stayer-key")];
   await keystead.end("SIGKILL");
-  await objects.apply(environment("absent", { apiKeys: [key("stayer")] }));
+  await objects.apply(environment("absent", { apiKeys: [namedKey("stayer")] }));
 
   keystead = start();
   await objects.ready("environment/absent");
@@ -69,11 +67,11 @@ test("the Secret of a key that was removed while the controller was killed goes 
 });
 
 test("a controller that is killed between the end of a key and that of its Secret leaves the rest to the next one", async () => {
-  await objects.apply(environment("between", { apiKeys: [key("ending"), key("staying")] }));
+  await objects.apply(environment("between", { apiKeys: [namedKey("ending"), namedKey("staying")] }));
   await objects.ready("environment/between");
   const [ending, staying] = [await keyIn("ending-key"), await keyIn("staying-key")];
   proxy.decide((call) => (isDeletion(call) ? { lost: "call" } : undefined));
-  await objects.apply(environment("between", { apiKeys: [key("staying")] }));
+  await objects.apply(environment("between", { apiKeys: [namedKey("staying")] }));
   await eventually(() => expect(proxy.calls.some(isDeletion)).toBe(true));
 
   expect(await Promise.all([ending, staying].map(statusOf)), "before its Secret goes").toEqual([401, 200]);

@@ -4,7 +4,7 @@ import { query, withClient } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation, SERVICE_URL } from "./support/keystead.ts";
 import { canary } from "./support/leaks.ts";
-import { connection, environment, integration, secret } from "./support/resources.ts";
+import { connection, environment, integration, namedKey, secret } from "./support/resources.ts";
 
 // Named keys of an Environment: each in a Secret of its own, ended by taking it from the list.
 
@@ -15,13 +15,6 @@ let keystead = installation.start("run");
 afterAll(() => installation[Symbol.asyncDispose]());
 
 const ROTATE = "keystead.dev/rotate-secret-key";
-
-const key = (name: string, changes: object = {}): object => ({
-  name,
-  scopes: ["connections:list"],
-  secretName: `${name}-key`,
-  ...changes,
-});
 
 const holder = (name: string): Promise<Application> => applicationOf(installation, keystead, "", `${name}-key`);
 
@@ -50,7 +43,7 @@ test("each named key is in a Secret of its own, opens what its scopes and its se
   const parents = { environment: "shop", integration: "stripe" };
   const scopes = ["environment:connections:read_credentials", "connections:list"];
   await objects.apply(
-    environment("shop", { apiKeys: [key("sales", { scopes, connectionSelector: { team: "sales" } })] }),
+    environment("shop", { apiKeys: [namedKey("sales", { scopes, connectionSelector: { team: "sales" } })] }),
     integration("stripe", "shop"),
     secret("acme", { token: canary("acme") }),
     secret("other", { token: canary("other") }),
@@ -72,12 +65,12 @@ test("each named key is in a Secret of its own, opens what its scopes and its se
 });
 
 test("a key that is taken from the list opens nothing, and its Secret goes; the others and the main key stay", async () => {
-  await objects.apply(environment("team", { apiKeys: [key("leaver"), key("stayer")] }));
+  await objects.apply(environment("team", { apiKeys: [namedKey("leaver"), namedKey("stayer")] }));
   await objects.ready("environment/team");
   const [leaver, stayer] = [await holder("leaver"), await holder("stayer")];
   expect([await statusOf(leaver), await statusOf(stayer)]).toEqual([200, 200]);
 
-  await objects.apply(environment("team", { apiKeys: [key("stayer")] }));
+  await objects.apply(environment("team", { apiKeys: [namedKey("stayer")] }));
   await objects.ready("environment/team");
   expect([await statusOf(leaver), await statusOf(stayer)]).toEqual([401, 200]);
   expect(await objects.find("secret/leaver-key")).toBeUndefined();
@@ -92,7 +85,7 @@ test("a key that is taken from the list opens nothing, and its Secret goes; the 
 });
 
 test("its own annotation rotates it once, with the grace period of the Environment; the others stay", async () => {
-  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [key("turned"), key("still")] };
+  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [namedKey("turned"), namedKey("still")] };
   const annotations = { [`${ROTATE}.turned`]: "at-creation" };
   await objects.apply(environment("turning", spec, { annotations }));
   await objects.ready("environment/turning");
@@ -126,7 +119,7 @@ test("its own annotation rotates it once, with the grace period of the Environme
 });
 
 test("an expired key opens nothing, its Secret goes, and a rotation makes a new one", async () => {
-  await objects.apply(environment("ending", { apiKeys: [key("visitor", { expiresAfter: "1h" })] }));
+  await objects.apply(environment("ending", { apiKeys: [namedKey("visitor", { expiresAfter: "1h" })] }));
   await objects.ready("environment/ending");
   const visitor = await holder("visitor");
   expect(await statusOf(visitor)).toBe(200);
@@ -154,7 +147,7 @@ test("an expired key opens nothing, its Secret goes, and a rotation makes a new 
 });
 
 test("a named key that expires while the controller is down is erased by whoever purges, and its Secret goes when it is back", async () => {
-  await objects.apply(environment("absent", { apiKeys: [key("guest", { expiresAfter: "1h" })] }));
+  await objects.apply(environment("absent", { apiKeys: [namedKey("guest", { expiresAfter: "1h" })] }));
   await objects.ready("environment/absent");
   const guest = await holder("guest");
   await keystead.end();
@@ -179,11 +172,11 @@ test("a named key that expires while the controller is down is erased by whoever
 });
 
 test("what was added, removed or moved while the controller was down is done when it is back, and no key is made twice", async () => {
-  await objects.apply(environment("offline", { apiKeys: [key("gone"), key("moved"), key("kept")] }));
+  await objects.apply(environment("offline", { apiKeys: [namedKey("gone"), namedKey("moved"), namedKey("kept")] }));
   await objects.ready("environment/offline");
   const [gone, moved, kept] = [await holder("gone"), await holder("moved"), await holder("kept")];
   await keystead.end();
-  const keys = [key("moved", { secretName: "elsewhere-key" }), key("kept"), key("added")];
+  const keys = [namedKey("moved", { secretName: "elsewhere-key" }), namedKey("kept"), namedKey("added")];
   await objects.apply(environment("offline", { apiKeys: keys }));
   keystead = installation.start("run");
   await objects.ready("environment/offline");
@@ -203,7 +196,7 @@ test("what was added, removed or moved while the controller was down is done whe
 
 test("bad case 5: a Secret of somebody else is left alone, and the other keys of the Environment are written", async () => {
   await objects.apply(secret("theirs-key", { value: canary("theirs") }));
-  await objects.apply(environment("blocked", { apiKeys: [key("theirs"), key("ours")] }));
+  await objects.apply(environment("blocked", { apiKeys: [namedKey("theirs"), namedKey("ours")] }));
   await objects.reach("environment/blocked", "Ready=False SecretNotOwned", "Stalled=True SecretNotOwned");
   expect(await statusOf(await holder("ours"))).toBe(200);
   expect(Object.keys((await objects.get("secret/theirs-key")).data ?? {})).toEqual(["value"]);
@@ -215,13 +208,13 @@ test("bad case 5: a Secret of somebody else is left alone, and the other keys of
 
 test("while the Secret of one key is somebody else's, the grace period of the main key begins, and a removed key's Secret goes", async () => {
   await objects.apply(secret("foreign-key", { value: canary("foreign") }));
-  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [key("foreign"), key("leaving")] };
+  const spec = { rotation: { gracePeriod: "1h" }, apiKeys: [namedKey("foreign"), namedKey("leaving")] };
   await objects.apply(environment("divided", spec));
   const stalledBy = ["Ready=False SecretNotOwned", "Stalled=True SecretNotOwned"];
   await objects.reach("environment/divided", ...stalledBy);
   const changed = environment(
     "divided",
-    { ...spec, apiKeys: [key("foreign")] },
+    { ...spec, apiKeys: [namedKey("foreign")] },
     { annotations: { [ROTATE]: "1", [`${ROTATE}.foreign`]: "1" } },
   );
   await objects.apply(changed);
@@ -232,7 +225,7 @@ test("while the Secret of one key is somebody else's, the grace period of the ma
 });
 
 test("a token that a named key has when its Environment is restored counts as handled", async () => {
-  const spec = { apiKeys: [key("returning")] };
+  const spec = { apiKeys: [namedKey("returning")] };
   await objects.apply(environment("back", spec));
   await objects.ready("environment/back");
   const restoreFrom = (await objects.get("environment/back")).status?.["environmentId"];
@@ -246,12 +239,12 @@ test("a token that a named key has when its Environment is restored counts as ha
 });
 
 test("a key that is to be in the Secret of its Environment is in none until it is edited, and all other keys go on", async () => {
-  await objects.apply(environment("shared", { apiKeys: [key("sharing"), key("stopping")] }));
+  await objects.apply(environment("shared", { apiKeys: [namedKey("sharing"), namedKey("stopping")] }));
   await objects.ready("environment/shared");
   const [sharing, stopping] = [await holder("sharing"), await holder("stopping")];
   const main = await applicationOf(installation, keystead, "shared");
 
-  const refused = environment("shared", { apiKeys: [key("sharing", { secretName: "shared-keystead" })] });
+  const refused = environment("shared", { apiKeys: [namedKey("sharing", { secretName: "shared-keystead" })] });
   await objects.apply(refused);
   await objects.reach("environment/shared", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");
   expect((await applicationOf(installation, keystead, "shared")).key).toBe(main.key);
@@ -259,21 +252,21 @@ test("a key that is to be in the Secret of its Environment is in none until it i
   expect([await statusOf(main), await statusOf(stopping)]).toEqual([200, 401]);
   expect((await holder("sharing")).key, "in the Secret where it was").toBe(sharing.key);
 
-  await objects.apply(environment("shared", { apiKeys: [key("sharing", { secretName: "moved-key" })] }));
+  await objects.apply(environment("shared", { apiKeys: [namedKey("sharing", { secretName: "moved-key" })] }));
   await objects.ready("environment/shared");
   expect((await holder("moved")).key).toBe(sharing.key);
   expect(await objects.find("secret/sharing-key")).toBeUndefined();
 });
 
 test("an Environment that is made with such a key has its own in its Secret", async () => {
-  await objects.apply(environment("born", { apiKeys: [key("born", { secretName: "born-keystead" })] }));
+  await objects.apply(environment("born", { apiKeys: [namedKey("born", { secretName: "born-keystead" })] }));
   await objects.reach("environment/born", "Ready=False InvalidSpec", "Stalled=True InvalidSpec");
   const main = await applicationOf(installation, keystead, "born");
   expect(await statusOf(main, "/integrations"), "which a key with the scopes of the named one does not open").toBe(200);
 });
 
 test("a deleted Environment takes the keys and their Secrets along", async () => {
-  await objects.apply(environment("leaving", { apiKeys: [key("along")] }));
+  await objects.apply(environment("leaving", { apiKeys: [namedKey("along")] }));
   await objects.ready("environment/leaving");
   const along = await holder("along");
   await objects.delete("environment/leaving");

@@ -3,7 +3,7 @@ import { applicationOf, type Application } from "./support/application.ts";
 import { query } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation } from "./support/keystead.ts";
-import { environment, secret } from "./support/resources.ts";
+import { environment, namedKey, secret } from "./support/resources.ts";
 
 // An Environment that is refused what it asks to have back or to take over has keys already: what is asked of them is done.
 
@@ -16,13 +16,6 @@ afterAll(() => installation[Symbol.asyncDispose]());
 const ROTATE = "keystead.dev/rotate-secret-key";
 const NOBODY = "01930000-0000-7000-8000-000000000000";
 
-const key = (name: string, changes: object = {}): object => ({
-  name,
-  scopes: ["connections:list"],
-  secretName: `${name}-key`,
-  ...changes,
-});
-
 const holder = (name: string): Promise<Application> => applicationOf(installation, keystead, "", `${name}-key`);
 
 const statusOf = async (application: Application): Promise<number> => (await application.ask("/connections")).status;
@@ -34,13 +27,13 @@ const adopting = (name: string, environmentId: string): object => ({
 });
 
 test("bad case 8: while a restore is refused, a removed key opens nothing, a new one is made, and the own key is rotated", async () => {
-  await objects.apply(environment("wishing", { apiKeys: [key("leaver")] }));
+  await objects.apply(environment("wishing", { apiKeys: [namedKey("leaver")] }));
   await objects.ready("environment/wishing");
   const leaver = await holder("leaver");
   const before = await applicationOf(installation, keystead, "wishing");
 
   const annotations = { [ROTATE]: "leak" };
-  await objects.apply(environment("wishing", { restoreFrom: NOBODY, apiKeys: [key("joiner")] }, { annotations }));
+  await objects.apply(environment("wishing", { restoreFrom: NOBODY, apiKeys: [namedKey("joiner")] }, { annotations }));
   const { status } = await objects.reach("environment/wishing", ...stalledBy("RestoreNotFound"));
 
   expect(status).toMatchObject({ secretKey: { lastHandledRotation: "leak" } });
@@ -50,7 +43,7 @@ test("bad case 8: while a restore is refused, a removed key opens nothing, a new
     401, 401, 200, 200,
   ]);
 
-  await objects.apply(environment("wishing", { apiKeys: [key("joiner")] }, { annotations }));
+  await objects.apply(environment("wishing", { apiKeys: [namedKey("joiner")] }, { annotations }));
   await objects.ready("environment/wishing");
   expect((await applicationOf(installation, keystead, "wishing")).key, "handled once").toBe(after.key);
 });
@@ -60,7 +53,7 @@ test("a named key expires while the place of what is to be restored is taken, an
   await objects.ready("environment/twice");
   const restoreFrom = (await objects.get("environment/twice")).status?.["environmentId"];
   await objects.delete("environment/twice");
-  const spec = { apiKeys: [key("visitor", { expiresAfter: "1h" })] };
+  const spec = { apiKeys: [namedKey("visitor", { expiresAfter: "1h" })] };
   await objects.apply(environment("twice", spec));
   await objects.ready("environment/twice");
   await objects.patch("environment/twice", { spec: { restoreFrom } });
@@ -81,10 +74,10 @@ test("a named key expires while the place of what is to be restored is taken, an
 });
 
 test("named keys are rotated and removed while an adoption waits for its proof, and while it is refused", async () => {
-  await objects.apply(environment("greedy", { apiKeys: [key("turned"), key("left")] }));
+  await objects.apply(environment("greedy", { apiKeys: [namedKey("turned"), namedKey("left")] }));
   await objects.ready("environment/greedy");
   const [turned, left] = [await holder("turned"), await holder("left")];
-  const spec = { ...adopting("greedy", NOBODY), apiKeys: [key("turned"), key("left")] };
+  const spec = { ...adopting("greedy", NOBODY), apiKeys: [namedKey("turned"), namedKey("left")] };
   await objects.apply(environment("greedy", spec, { annotations: { [`${ROTATE}.turned`]: "1" } }));
   await objects.reach("environment/greedy", "Ready=True Succeeded", "Reconciling=True SecretNotFound");
   await eventually(async () => expect((await holder("turned")).key).not.toBe(turned.key));
@@ -93,7 +86,7 @@ test("named keys are rotated and removed while an adoption waits for its proof, 
   const { key: proof } = await applicationOf(installation, keystead, "greedy");
   await objects.apply(secret("greedy-proof", { key: proof }));
   await objects.reach("environment/greedy", ...stalledBy("AdoptRefused"));
-  await objects.patch("environment/greedy", { spec: { apiKeys: [key("turned")] } });
+  await objects.patch("environment/greedy", { spec: { apiKeys: [namedKey("turned")] } });
   await objects.reach("environment/greedy", ...stalledBy("AdoptRefused"));
   expect(await statusOf(left)).toBe(401);
   expect(await objects.find("secret/left-key")).toBeUndefined();

@@ -3,7 +3,7 @@ import { applicationOf, type Application } from "./support/application.ts";
 import { query } from "./support/database.ts";
 import { eventually } from "./support/eventually.ts";
 import { createInstallation } from "./support/keystead.ts";
-import { environment, type Manifest, secret } from "./support/resources.ts";
+import { environment, namedKey, secret, type Manifest } from "./support/resources.ts";
 
 // An Environment that waits for the Secret of a variable has keys that work: what is asked of them is done all the same.
 
@@ -15,8 +15,6 @@ afterAll(() => installation[Symbol.asyncDispose]());
 
 const ROTATE = "keystead.dev/rotate-secret-key";
 const LOST = ["Ready=True Succeeded", "Reconciling=True SecretNotFound"];
-
-const key = (name: string): object => ({ name, scopes: ["connections:list"], secretName: `${name}-key` });
 
 function manifest(name: string, spec: object = {}, changes: object = {}): Manifest {
   const variables = [{ name: "TOKEN", valueFrom: { secretKeyRef: { name: `${name}-app`, key: "token" } } }];
@@ -81,10 +79,10 @@ test("a grace period begins, and is shown, while a variable has a value that is 
 });
 
 test("named keys are made and killed while a variable waits for its Secret", async () => {
-  await arrangeLost("team", { apiKeys: [key("leaver")] });
+  await arrangeLost("team", { apiKeys: [namedKey("leaver")] });
   const leaver = await applicationOf(installation, keystead, "", "leaver-key");
   expect(await statusOf(leaver)).toBe(200);
-  await objects.apply(manifest("team", { apiKeys: [key("joiner")] }));
+  await objects.apply(manifest("team", { apiKeys: [namedKey("joiner")] }));
   await eventually(async () => expect(await objects.find("secret/leaver-key")).toBeUndefined());
   expect(await statusOf(leaver)).toBe(401);
   expect(await statusOf(await applicationOf(installation, keystead, "", "joiner-key"))).toBe(200);

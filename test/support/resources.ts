@@ -55,6 +55,11 @@ export function environment(name: string, spec: object = {}, metadata: Metadata 
   return { apiVersion: API_VERSION, kind: "Environment", metadata: { name, ...metadata }, spec };
 }
 
+/** An entry of `spec.apiKeys` that may list connections and is in a Secret of its own, unless `changes` say otherwise. */
+export function namedKey(name: string, changes: object = {}): object {
+  return { name, scopes: ["connections:list"], secretName: `${name}-key`, ...changes };
+}
+
 /** An Integration of mode API_KEY, unless `spec` says otherwise. */
 export function integration(name: string, environmentName: string, spec: object = {}): Manifest {
   return {
