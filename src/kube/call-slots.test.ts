@@ -5,15 +5,19 @@ import { createCallSlots } from "./call-slots.ts";
 
 const farAway = performance.now() + 60_000;
 
-test("normal calls leave the reserved slots alone; urgent ones take any", () => {
+test("normal calls leave the reserved slots alone; urgent ones take any", async () => {
   const slots = createCallSlots(3, 1);
   const atOnce = (priority: CallPriority) => slots.acquire(priority, farAway) === undefined;
   expect([atOnce("normal"), atOnce("normal")]).toEqual([true, true]);
-  void slots.acquire("normal", farAway);
+  const normal = slots.acquire("normal", farAway);
   expect(slots.waiting()).toBe(1);
   expect(atOnce("urgent")).toBe(true);
-  void slots.acquire("urgent", farAway);
+  const urgent = slots.acquire("urgent", farAway);
   expect(slots.waiting()).toBe(2);
+  slots.release("urgent");
+  await urgent;
+  slots.release("normal");
+  await normal;
 });
 
 test("those who wait go in order, all urgent ones first", async () => {
