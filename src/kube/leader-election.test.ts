@@ -197,7 +197,7 @@ test("bad case 25: a leader that cannot renew stops before its lease ends, and o
 test("bad case 25: a leader whose lease somebody else took stops at once", async () => {
   const namespace = await createNamespace("election");
   await using client = createKubeClient(await realIdentity());
-  const one = campaigner(client, namespace.name);
+  const one = campaigner(client, namespace.name, PATIENT);
   await eventually(() => expect(leads(one)).toBe(true));
   const patch = JSON.stringify({ spec: { holderIdentity: "usurper" } });
   await kubectl(["patch", "lease", "leader", "-n", namespace.name, "--type=merge", "-p", patch]);
