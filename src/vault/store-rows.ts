@@ -36,8 +36,8 @@ interface Planned<Desired, Row, Stored> {
 const ROUNDS = 3;
 
 /**
- * Stores a batch of desired rows: one query for what is there and not known, one statement for all that is new, one for all that
- * differs. An item that cannot be stored ends with its own error and leaves the others alone.
+ * Stores a batch of desired rows: one query for what may be there and is not known, one statement for all that is new, one for
+ * all that differs. An item that cannot be stored ends with its own error and leaves the others alone.
  */
 export async function storeRows<
   Desired extends DesiredRow<State>,
@@ -69,7 +69,7 @@ async function storeRound<
   items: readonly Desired[],
   outcomes: Map<Desired, Outcome<Stored>>,
 ): Promise<Desired[]> {
-  const unknown = items.filter((item) => item.known === undefined);
+  const unknown = items.filter(mayBeStored);
   const states = unknown.length === 0 ? undefined : await steps.describe(unknown);
   const planned: Planned<Desired, Row, Stored>[] = [];
   for (const desired of items) {
@@ -105,6 +105,11 @@ async function writeRows<Desired, Row, Stored>(
 ): Promise<ReadonlySet<string>> {
   const rows = planned.flatMap(({ plan }) => (plan.kind === kind ? [plan.row] : []));
   return rows.length === 0 ? new Set() : write(rows);
+}
+
+/** A row that its caller knows nothing of is inserted at once: where one is there after all, that refuses it. */
+function mayBeStored({ expectedRevision, known }: DesiredRow<unknown>): boolean {
+  return known === undefined && expectedRevision !== 0;
 }
 
 /** Whoever named what it decided on has to decide anew. */
