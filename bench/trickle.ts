@@ -34,37 +34,41 @@ export const trickle: Table = {
   title: "10 new Connections a second, create to Ready",
   async run(session): Promise<Findings> {
     const arena = await session.settledArena();
+    const hurried: number[] = [];
     const floor: number[] = [];
     const ours: number[] = [];
     for (let round = 0; round < ROUNDS; round += 1) {
       progress(`bare loop and new Connections, round ${round + 1} of ${ROUNDS}`);
-      floor.push(...(await measureFloor(arena, `trickle-floor-${round}`)));
+      hurried.push(...(await measureFloor(arena, `trickle-hurried-${round}`)));
+      floor.push(...(await measureFloor(arena, `trickle-floor-${round}`, EVERY_MS)));
       ours.push(...(await measureOurs(arena, `trickle-${round}`)));
     }
     const ratio = (share: number): number => quantile(ours, share) / quantile(floor, share);
     return {
       rows: [
         ["", "samples", "p50", "p99", "max"],
-        rowOf("bare loop, one after the other", floor),
+        rowOf("bare loop, one after the other", hurried),
+        rowOf("bare loop, ten a second", floor),
         rowOf("Keystead, create to Ready", ours),
       ],
       checks: [
-        { what: "p50 against the bare loop", measured: ratio(0.5), limit: { atMost: 2 }, unit: "x" },
-        { what: "p99 against the bare loop", measured: ratio(0.99), limit: { atMost: 4 }, unit: "x" },
+        { what: "p50 against the bare loop at ten a second", measured: ratio(0.5), limit: { atMost: 2 }, unit: "x" },
+        { what: "p99 against the bare loop at ten a second", measured: ratio(0.99), limit: { atMost: 4 }, unit: "x" },
       ],
       method: [
         `Beside ${POPULATION.toLocaleString("en")} settled Connections. From sending the create until a watch of another process shows it Ready; the Secret was there before.`,
         "The bare loop, a process of its own with the same client and identity, does one object after the other and nothing else: GET of the Secret, finalizer, commit of a row of the same size, status.",
+        "It is compared at the pace of the new Connections: between two of them the processors of all servers fall asleep and their caches go to others, which costs whoever comes next the same. Without a pause it is faster, and for information.",
       ],
     };
   },
 };
 
-async function measureFloor(arena: Arena, namespace: string): Promise<readonly number[]> {
+async function measureFloor(arena: Arena, namespace: string, everyMs?: number): Promise<readonly number[]> {
   await createNamespace(arena.admin, namespace);
   await createConnections(arena.admin, namespace, namesOf("floor", FLOOR_OBJECTS + WARM_UP));
   await delay(1_000);
-  const { each } = await runFloor(arena, namespace, arena.database.ownerUrl);
+  const { each } = await runFloor(arena, namespace, { commitTo: arena.database.ownerUrl, everyMs });
   await removeConnections(arena.admin, namespace);
   return each.slice(WARM_UP);
 }

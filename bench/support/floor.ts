@@ -1,5 +1,6 @@
 // The bare loop that the controller is measured against, as a process of its own: node bench/support/floor.ts '<JSON of FloorTask>'
 import { randomBytes, randomUUID } from "node:crypto";
+import { setTimeout as delay } from "node:timers/promises";
 import { Client } from "pg";
 import { FINALIZER } from "../../src/controllers/metadata-names.ts";
 import { createKubeClient } from "../../src/kube/client.ts";
@@ -28,7 +29,8 @@ await inParallel(Array.from({ length: width }), width, () => getSecretOf(objects
 
 const each: number[] = [];
 const startedAt = performance.now();
-await inParallel(objects, width, async (object) => {
+await inParallel(objects, width, async (object, index) => {
+  if (task.everyMs !== undefined) await delay(Math.max(0, startedAt + index * task.everyMs - performance.now()));
   const beganAt = performance.now();
   await getSecretOf(object);
   await addFinalizer(client, CONNECTION, object, FINALIZER);
