@@ -63,6 +63,19 @@ test("an address without a good key is told to wait after a while, and a good ke
   expect((await from("192.0.2.61", unknownKey())).status, "another address is another matter").toBe(401);
 });
 
+test("bad case 37: every refusal of a key is told a moment later, so that asking again and again gets nobody far", async () => {
+  const going = await createEnvironment(api);
+  await going.connection(await going.integration("github"), "acme");
+  expect((await from("192.0.2.70", going.key)).status).toBe(200);
+  await going.remove();
+  for (const key of [unknownKey(), going.key, "junk", undefined]) {
+    const askedAt = performance.now();
+    expect((await from("192.0.2.70", key)).status).toBe(401);
+    // Less a millisecond, by which the clock of timers may differ.
+    expect(performance.now() - askedAt).toBeGreaterThanOrEqual(249);
+  }
+});
+
 test("the audit names who asked, and believes the proxy only", async () => {
   await from("198.51.100.7", shop.key);
   await from("10.0.0.1, 198.51.100.8", shop.key);

@@ -81,8 +81,8 @@ export function createAuthenticationFailures(options: FailuresOptions): Authenti
 
   return {
     judge(thrown, caller) {
+      if (!isRefusedAuthentication(thrown)) return thrown;
       const error = asKeysteadError(thrown);
-      if (error.status !== 401 && error.code !== "address_not_allowed") return thrown;
       metrics.refused(error.code);
       const failing = failingAt(caller.address);
       note(failing, error.code, caller);
@@ -94,4 +94,10 @@ export function createAuthenticationFailures(options: FailuresOptions): Authenti
       );
     },
   };
+}
+
+/** Whether a request ended because of who asks. */
+export function isRefusedAuthentication(thrown: unknown): boolean {
+  const { status, code } = asKeysteadError(thrown);
+  return status === 401 || code === "address_not_allowed";
 }

@@ -1,7 +1,8 @@
+import { setTimeout as delay } from "node:timers/promises";
 import type { FastifyReply, FastifyRequest } from "fastify";
 import { Secret } from "../crypto/secret.ts";
 import { hasCode, KeysteadError } from "../errors.ts";
-import type { AuthenticationFailures } from "./authentication-failures.ts";
+import { type AuthenticationFailures, isRefusedAuthentication } from "./authentication-failures.ts";
 import { unknownKey } from "../vault/admit-key.ts";
 import { keyDigestOf } from "./authentication.ts";
 import { admit, type Quota } from "./environment-limit.ts";
@@ -23,8 +24,12 @@ export interface Gate {
    * Rejects with one of the codes of 401, `address_not_allowed`, `too_many_request` or a `database_*` error.
    */
   admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller>;
-  /** What the caller is told in place of whatever a request ended with; see `AuthenticationFailures`. */
-  judge(thrown: unknown, request: FastifyRequest): unknown;
+  /**
+   * What the caller is told in place of whatever a request ended with; see `AuthenticationFailures`. A refused
+   * authentication is told a moment later, whatever it was refused for: on each connection somebody without a good key asks
+   * four times a second at most, and good keys do not wait for his look-ups.
+   */
+  judge(thrown: unknown, request: FastifyRequest): Promise<unknown>;
 }
 
 interface GateOptions {
@@ -34,6 +39,9 @@ interface GateOptions {
   /** Where a request came from, past the proxies that are trusted. */
   readonly addressOf: (request: FastifyRequest) => string;
 }
+
+/** From the refusal of an authentication to its answer. */
+const REFUSED_AFTER_MS = 250;
 
 /** Keeps of each connection the key that came last. */
 export function createGate({ limits, failures, tokens, addressOf }: GateOptions): Gate {
@@ -53,12 +61,15 @@ export function createGate({ limits, failures, tokens, addressOf }: GateOptions)
       if (admission.kind === "exhausted") throw exhausted(admission.quota, admission.retryAfterSeconds);
       return { keyDigest, address };
     },
-    judge: (thrown, request) =>
-      failures.judge(thrown, {
+    async judge(thrown, request) {
+      const told = failures.judge(thrown, {
         address: addressOf(request),
         keyDigest: orUndefined(() => digestOf(request)),
         requestId: request.id,
-      }),
+      });
+      if (isRefusedAuthentication(thrown)) await delay(REFUSED_AFTER_MS);
+      return told;
+    },
   };
 }
 

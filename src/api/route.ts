@@ -132,8 +132,8 @@ const HEADERS = {
 export function serveRoute(app: FastifyInstance, deps: RouteDeps, route: Route): void {
   const [documented] = route.paths;
   const admitted = new WeakMap<FastifyRequest, Admitted>();
-  const refused = (request: FastifyRequest, reply: FastifyReply, thrown: unknown): string =>
-    refuse(deps, reply, deps.gate.judge(thrown, request));
+  const refused = async (request: FastifyRequest, reply: FastifyReply, thrown: unknown): Promise<string> =>
+    refuse(deps, reply, await deps.gate.judge(thrown, request));
   const measure = (reply: FastifyReply, startedAt: number): void => {
     if (deps.ending()) closeAfter(reply);
     deps.metrics.answered(documented, reply.statusCode, (performance.now() - startedAt) / 1_000);
@@ -152,7 +152,7 @@ export function serveRoute(app: FastifyInstance, deps: RouteDeps, route: Route):
       reply.code(route.status).headers(HEADERS);
       return typeof answer === "string" ? answer : streamOf(deps, reply, answer);
     } catch (thrown) {
-      return refused(request, reply, thrown);
+      return await refused(request, reply, thrown);
     } finally {
       measure(reply, startedAt);
     }
@@ -162,7 +162,7 @@ export function serveRoute(app: FastifyInstance, deps: RouteDeps, route: Route):
     try {
       admitted.set(request, await within(deps.answerWithinMs, deps.gate.admit(request, reply)));
     } catch (thrown) {
-      const body = refused(request, reply, thrown);
+      const body = await refused(request, reply, thrown);
       measure(reply, startedAt);
       await reply.send(body);
     }
