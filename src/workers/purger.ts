@@ -27,12 +27,15 @@ const INTERVAL_MS = 300_000;
  */
 const SHARE = 0.2;
 
+/** Passes of one turn: each finds what somebody held during the one before, and the one that finds nothing is the last. */
+const PASSES = 5;
+
 const ACTOR: Actor = { kind: "system", name: "purger" };
 
 /**
  * Removes for good what was soft-deleted longer ago than its environment's retention, and keys whose end has come, in any
  * number of processes at once: each skips the rows that another has. It reads no clock but the database's, and remembers
- * nothing: what a turn leaves behind, because it was broken off or a row was locked, is due in the next.
+ * nothing: what a turn leaves behind, because it was broken off or a row was locked all the time, is due in the next.
  */
 export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerOptions, "name" | "intervalMs" | "run"> {
   return {
@@ -46,18 +49,32 @@ export function createPurger(vault: Purges, metrics: PurgeMetrics): Pick<WorkerO
         purged: (kind, rows) => metrics.purged(kind, rows),
       };
       metrics.upcoming(await countUpcomingPurges(vault));
-      let failure: KeysteadError | undefined;
-      let after: string | undefined = FIRST_PAGE;
-      while (after !== undefined && !signal.aborted) {
-        const page: PurgeablePage = await findPurgeable(vault, after);
-        failure = (await purgePage(vault, page, options)) ?? failure;
-        after = page.next;
+      let pass = await passOver(vault, options);
+      for (let passes = 1; pass.found && !pass.failure && passes < PASSES && !signal.aborted; passes += 1) {
+        pass = await passOver(vault, options);
       }
       // Last, so that a key that cannot be erased keeps nothing else.
       if (!signal.aborted) await endExpiredKeys(vault, ACTOR);
-      if (failure) throw failure;
+      if (pass.failure) throw pass.failure;
     },
   };
+}
+
+/** Purges what is due and nobody holds. */
+async function passOver(
+  vault: Purges,
+  options: PurgeOptions,
+): Promise<{ readonly found: boolean; readonly failure: KeysteadError | undefined }> {
+  let found = false;
+  let failure: KeysteadError | undefined;
+  let after: string | undefined = FIRST_PAGE;
+  while (after !== undefined && !options.pace.signal.aborted) {
+    const page: PurgeablePage = await findPurgeable(vault, after);
+    found ||= page.environmentIds.length > 0;
+    failure = (await purgePage(vault, page, options)) ?? failure;
+    after = page.next;
+  }
+  return { found, failure };
 }
 
 /** The last failure of one environment, which keeps none of the others. Throws where they would fail as well. */
