@@ -97,7 +97,7 @@ test("what the next 7 days will purge is in a metric of every process", async ()
 test("a process that is told to end in the middle of a purge ends in good order, and the next one finishes it", async () => {
   await objects.apply(environment("large"), integration("large", "large"));
   await objects.ready("integration/large");
-  await insertDeletedConnections(database.ownerUrl, 20_000);
+  await insertDeletedConnections(database.ownerUrl, 6_000);
   const total = (await rows()).length;
   await using first = installation.start("api");
   await eventually(async () => expect((await rows()).length).toBeLessThan(total));
