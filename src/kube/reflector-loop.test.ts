@@ -65,6 +65,11 @@ test("failures count up until a watch ends in good order", async () => {
   expect(ends).toEqual(["kube_unreachable", "kube_expired", "closed", "kube_unreachable"]);
 });
 
+test("a server that asks for an hour is asked again after the longest pause of our own", async () => {
+  const anHour = apiError("GET /widgets", 503, "upstream is gone", "3600");
+  expect((await turnThrough([anHour, anHour, "closed"])).ends).toEqual(["kube_api_error", "kube_api_error", "closed"]);
+});
+
 test("a failure is never a reason to end, and the end is never a failure", async () => {
   const stop = new AbortController();
   let turns = 0;

@@ -97,11 +97,12 @@ export function createReflectorLoop(options: ReflectorLoopOptions): ReflectorLoo
   };
 }
 
+/** As the server asks, within the cap: a balancer that says an hour may be broken for ten seconds. */
 function backoffOf(error: KeysteadError, failures: number, timing: ReflectorTiming): number {
   const { backoffMs, backoffCapMs } = timing;
   const cap = hasCode(error, "kube_not_found") ? Math.min(MISSING_KIND_CAP_MS, backoffCapMs) : backoffCapMs;
   const asked = (apiErrorDetails(error)?.retryAfterSeconds ?? 0) * 1_000;
-  return Math.max(asked, fullJitter(failures, backoffMs, cap));
+  return Math.max(Math.min(asked, cap), fullJitter(failures, backoffMs, cap));
 }
 
 function explain(error: KeysteadError): string {

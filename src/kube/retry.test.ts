@@ -40,6 +40,14 @@ test.each([
     attempts: 1,
     delay: undefined,
   },
+  { why: "throttled for no time at all", error: throttled("0"), idempotent: true, attempts: 1, delay: 50 },
+  {
+    why: "503 of an hour",
+    error: apiError(action, 503, "{}", "3600"),
+    idempotent: true,
+    attempts: 1,
+    delay: undefined,
+  },
   { why: "an answer", error: apiError(action, 409, "{}"), idempotent: true, attempts: 1, delay: undefined },
   {
     why: "redirects are not followed",

@@ -34,16 +34,17 @@ const NEVER_SENT = new Set(["ECONNREFUSED", "ENOTFOUND", "EAI_AGAIN", "EHOSTUNRE
  */
 export function retryDelayMs(subject: RetrySubject, random: () => number = Math.random): number | undefined {
   const { error, attempts } = subject;
-  if (hasCode(error, "kube_throttled")) return throttledDelayMs(error, attempts, random);
+  if (hasCode(error, "kube_throttled")) return patientDelayMs(error, attempts, random);
   if (attempts >= MAX_ATTEMPTS) return undefined;
   if (!isTransient(error) || !(subject.idempotent || wasNeverSent(error))) return undefined;
-  return retryAfterMs(error, random) ?? fullJitter(attempts, BASE_MS, CAP_MS, random);
+  return patientDelayMs(error, attempts, random);
 }
 
-function throttledDelayMs(error: KeysteadError, attempts: number, random: () => number): number | undefined {
-  const asked = retryAfterMs(error, random);
-  if (asked === undefined) return fullJitter(attempts, BASE_MS, CAP_MS, random);
-  return asked > MAX_RETRY_AFTER_MS ? undefined : asked;
+/** As long as the server asks for, and no shorter than by our own back-off: it may ask for no time at all. */
+function patientDelayMs(error: KeysteadError, attempts: number, random: () => number): number | undefined {
+  const asked = retryAfterMs(error, random) ?? 0;
+  if (asked > MAX_RETRY_AFTER_MS) return undefined;
+  return Math.max(asked, fullJitter(attempts, BASE_MS, CAP_MS, random));
 }
 
 /** The wish of the server plus up to a quarter, so that those turned away together do not come back together. */
