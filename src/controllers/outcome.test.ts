@@ -41,10 +41,22 @@ test.each([
 });
 
 test("a right that is missing stalls, and the message says whom to grant it to", () => {
-  const body = JSON.stringify({ kind: "Status", message: "secrets is forbidden", reason: "Forbidden" });
+  const said =
+    'secrets is forbidden: User "system:serviceaccount:keystead:controller" cannot create resource "secrets"';
+  const body = JSON.stringify({ kind: "Status", message: said, reason: "Forbidden" });
   const outcome = outcomeOfError(apiError("GET /secrets", 403, body));
   expect(outcome).toMatchObject({ kind: "stalled", reason: "PermissionDenied" });
   expect("message" in outcome && outcome.message).toContain("ServiceAccount of the controller");
+});
+
+test.each([
+  'secrets "production-keystead" is forbidden: exceeded quota: small, requested: secrets=1, used: secrets=10, limited: secrets=10',
+  'admission webhook "policy.example.com" denied the request: no Secrets on a Friday',
+])("a refusal that no right would change is not called a missing right: %s", (said) => {
+  const body = JSON.stringify({ kind: "Status", message: said, reason: "Forbidden" });
+  const outcome = outcomeOfError(apiError("POST /secrets", 403, body));
+  expect(outcome).toMatchObject({ kind: "stalled", reason: "AdmissionDenied", message: expect.stringContaining(said) });
+  expect(outcome).not.toMatchObject({ message: expect.stringContaining("ServiceAccount") });
 });
 
 test("a namespace that is going refuses everything new: that is waited out, not a missing right", () => {
@@ -80,11 +92,21 @@ test("every other error is retried when that can help, and told when it cannot",
   }
 });
 
-test("a retry that goes on failing is told, in the words of its cause", () => {
-  const outcome = outcomeOfError(new KeysteadError("database_timeout", "the statement took too long"));
-  expect(toldRetry(outcome)).toMatchObject({
+test("a retry that goes on failing is told in words that stay the same, whatever its cause says each time", () => {
+  const [one, other] = ["1.2.3.4:5678->5.6.7.8:443: reset", "1.2.3.4:5679->5.6.7.8:443: reset"].map((said) => {
+    const body = JSON.stringify({
+      kind: "Status",
+      reason: "InternalError",
+      message: `failed calling webhook: ${said}`,
+    });
+    return toldRetry(outcomeOfError(apiError("POST /secrets", 500, body)));
+  });
+  expect(one).toMatchObject({
     kind: "retry",
     reason: "ProgressingWithRetry",
-    message: "The statement took too long. This is tried again by itself.",
+    message: expect.stringMatching(/^The API server, or a webhook .*kube_api_error.*log/),
   });
+  expect(other).toEqual({ ...one, cause: expect.anything() });
+  const database = toldRetry(outcomeOfError(new KeysteadError("database_timeout", "the statement took too long")));
+  expect(database).toMatchObject({ message: expect.stringMatching(/^The database .*database_timeout/) });
 });

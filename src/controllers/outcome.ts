@@ -1,5 +1,5 @@
 import type { ErrorCode, KeysteadError } from "../errors.ts";
-import { isNamespaceTerminating } from "../kube/api-error.ts";
+import { isNamespaceTerminating, isRightMissing } from "../kube/api-error.ts";
 import type { Reason } from "../resources/reasons.ts";
 
 /** Fields of a resource's status beside `observedGeneration` and `conditions`, as far as a pass found them out. */
@@ -116,8 +116,12 @@ export function outcomeOfError(error: KeysteadError): Outcome {
   }
   const refused = REFUSED[code];
   if (refused) return stalled(refused.reason, `${capitalized(message)}. ${refused.advice}`);
-  if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
+  if (isRightMissing(error)) {
     return stalled("PermissionDenied", `${message}. Grant it to the ServiceAccount of the controller.`);
+  }
+  if (code === "kube_forbidden" && !isNamespaceTerminating(error)) {
+    const advice = "A quota or an admission policy of the cluster forbids it; tried again every few minutes.";
+    return stalled("AdmissionDenied", `${message}. ${advice}`);
   }
   if (code === "environment_gone") {
     return withNothingStored(
@@ -135,11 +139,21 @@ export function outcomeOfError(error: KeysteadError): Outcome {
   return { kind: "retry", cause: error };
 }
 
-/** A retry that has failed so often that the owner of the resource should know why nothing happens. */
+/**
+ * A retry that has failed so often that the owner of the resource should know why nothing happens. The words of the cause are
+ * for the log: they may name a port or a time, and a status that says something else each time is a write each time.
+ */
 export function toldRetry(outcome: Outcome): Outcome {
   if (outcome.kind !== "retry" || outcome.reason !== undefined) return outcome;
-  const message = `${capitalized(outcome.cause.message)}. This is tried again by itself.`;
+  const { code } = outcome.cause;
+  const message = `${whoFails(code)} (${code}, see docs/errors.md). The controller's log says more; this is tried again by itself.`;
   return { ...outcome, reason: "ProgressingWithRetry", message };
+}
+
+function whoFails(code: ErrorCode): string {
+  if (code.startsWith("kube_")) return "The API server, or a webhook behind it, does not do what this needs";
+  if (code.startsWith("database_")) return "The database does not do what this needs";
+  return "A step of this fails";
 }
 
 /** Error messages begin as part of a line, conditions are sentences. */

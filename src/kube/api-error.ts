@@ -1,5 +1,5 @@
 import type { ErrorCode } from "../errors.ts";
-import { KeysteadError } from "../errors.ts";
+import { hasCode, KeysteadError } from "../errors.ts";
 
 /** The fields of `metav1.Status` that decide anything. */
 interface ApiStatus {
@@ -67,6 +67,14 @@ export function apiErrorDetails(thrown: unknown): ApiErrorDetails | undefined {
 /** Whether a create was refused because the namespace is going away: no retry helps, and nothing is wrong. */
 export function isNamespaceTerminating(thrown: unknown): boolean {
   return apiErrorDetails(thrown)?.causes.includes("NamespaceTerminating") === true;
+}
+
+/**
+ * Whether the identity lacks a right: the sentence of the API server's own authorization. A quota that is used up and an
+ * admission webhook are answered 403 as well.
+ */
+export function isRightMissing(thrown: unknown): boolean {
+  return hasCode(thrown, "kube_forbidden") && / forbidden: User ".*" cannot /.test(thrown.message);
 }
 
 /**

@@ -29,6 +29,7 @@ export const REASONS = {
   AuthorizationRequired: { ready: "False", beside: "Stalled" },
   ConnectionIdInUse: { ready: "False", beside: "Stalled" },
   CredentialsMismatch: { ready: "False", beside: "Stalled" },
+  AdmissionDenied: { ready: "False", beside: "Stalled" },
   AdoptConflict: { ready: "False", beside: "Stalled" },
   AdoptRefused: { ready: "False", beside: "Stalled" },
   AppIdMissing: { ready: "False", beside: "Stalled" },
