@@ -38,7 +38,7 @@ test("a missing Secret and then a missing key are named, and each is taken the m
     "Ready=Unknown SecretNotFound",
     "Reconciling=True SecretNotFound",
   );
-  expect(conditionOf(noSecret, "Ready")?.message).toContain("Secret missing does not exist");
+  expect(conditionOf(noSecret, "Ready")?.message).toMatch(/Secret missing does not exist .* with the key token/);
 
   await objects.apply(secret("missing", { other: "value" }));
   await eventually(async () => {

@@ -85,7 +85,7 @@ async function proofOf(
   ref: { readonly name: string; readonly key: string },
   calls: CallOptions,
 ): Promise<Secret | Outcome> {
-  const read = await readSources(deps.secrets, environment.metadata.namespace, [ref.name], calls);
+  const read = await readSources(deps.secrets, environment.metadata.namespace, new Map([[ref.name, [ref.key]]]), calls);
   if (read.kind !== "read") return read;
   // A file that it was made from ends with a line break more often than not.
   const value = read.take.value(ref).trim();

@@ -1,7 +1,7 @@
 import type { Connection } from "../resources/connection.ts";
 import type { Environment } from "../resources/environment.ts";
 import type { Integration } from "../resources/integration.ts";
-import { secretNamesOf } from "../resources/secret-refs.ts";
+import { secretKeysOf } from "../resources/secret-refs.ts";
 import { sameSources, type SecretSource } from "../vault/owner.ts";
 import type { CallOptions } from "./deps.ts";
 import { type Outcome, withNothingStored } from "./outcome.ts";
@@ -35,10 +35,10 @@ export async function decide<Row, Digests extends { readonly declaration: string
   calls: CallOptions,
 ): Promise<{ readonly kind: "keep"; readonly state: State } | { readonly kind: "write"; readonly row: Row } | Outcome> {
   const { namespace } = resource.metadata;
-  const names = secretNamesOf(resource);
+  const wanted = secretKeysOf(resource);
   const { state } = desire;
 
-  const known = knownSources(secrets, namespace, names);
+  const known = knownSources(secrets, namespace, [...wanted.keys()]);
   if (state && known && sameSources(known, state.sources)) {
     const row = desire.row(undefined, known);
     const digests = await desire.digestsOf(row);
@@ -48,7 +48,7 @@ export async function decide<Row, Digests extends { readonly declaration: string
     }
   }
 
-  const read = await readSources(secrets, namespace, names, calls);
+  const read = await readSources(secrets, namespace, wanted, calls);
   // What was never stored is not served either, whatever the status says.
   if (read.kind !== "read") return state ? read : withNothingStored(read);
   const row = desire.row(read.take, read.sources);

@@ -27,13 +27,18 @@ export function knownSources(
   return sources;
 }
 
-/** Reads the Secrets of one resource, each at once; or the outcome that says which is missing or must not be used. */
+/**
+ * Reads the Secrets of one resource, all at once; or the outcome that says which is missing or must not be used.
+ *
+ * @param wanted Names of Secrets, and the keys that will be taken from each.
+ */
 export async function readSources(
   secrets: Secrets,
   namespace: string,
-  names: readonly string[],
+  wanted: ReadonlyMap<string, readonly string[]>,
   calls: CallOptions,
 ): Promise<ReadSources | Outcome> {
+  const names = [...wanted.keys()];
   const read = await Promise.all(names.map((name) => secrets.read(namespace, name, calls.priority)));
   const found = new Map<string, SecretObject>();
   for (const [position, name] of names.entries()) {
@@ -41,7 +46,7 @@ export async function readSources(
     if (!secret) {
       return waiting(
         "SecretNotFound",
-        `Secret ${name} does not exist in namespace ${namespace}. Create it; this goes on by itself.`,
+        `Secret ${name} does not exist in namespace ${namespace}. Create it${withKeys(wanted.get(name))}; this goes on by itself.`,
       );
     }
     const refused = refuseForbiddenType(secret);
@@ -54,4 +59,9 @@ export async function readSources(
     resourceVersion: metadata.resourceVersion,
   }));
   return { kind: "read", take: createSecretTaker(found), sources };
+}
+
+function withKeys(keys: readonly string[] = []): string {
+  if (keys.length === 0) return "";
+  return keys.length === 1 ? ` with the key ${keys[0]}` : ` with the keys ${keys.join(", ")}`;
 }
