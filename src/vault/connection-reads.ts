@@ -143,7 +143,7 @@ const READ_UNRECORDED = statement("read_connections_unrecorded", readText(""));
 export const TOO_LARGE = "too large";
 
 /** Of what all that is sealed of a connection is far below. */
-const UNLIMITED_BYTES = 2 ** 31 - 1;
+export const UNLIMITED_BYTES = 2 ** 31 - 1;
 
 export interface ReadConnectionRowsOptions {
   /** Whether reads are audit events. Default true. */

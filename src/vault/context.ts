@@ -8,6 +8,7 @@ import type { DesiredConnection, StoredConnection } from "./connection.ts";
 import type { EnvironmentKeys } from "./environment-keys.ts";
 import type { DesiredIntegration, StoredIntegration } from "./integration.ts";
 import type { Outcome } from "./outcome.ts";
+import type { ProxiedRow } from "./proxied-reads.ts";
 import type { Reign, VaultDatabase } from "./reign.ts";
 
 /** What every operation of the vault works with. Operations are functions that take it first; it has no methods of its own. */
@@ -19,6 +20,8 @@ export interface Vault {
   readonly ivs: InitializationVectors;
   /** Connections read at the same moment share a statement, their audit events included. */
   readonly readConnectionRow: ConnectionReader;
+  /** The same for calls on behalf of connections. */
+  readonly readProxiedRow: ConnectionReader<ProxiedRow>;
   /** Reads of other secrets at the same moment share an insert. */
   readonly auditReads: Batcher<AuditRead, true>;
 }

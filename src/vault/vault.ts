@@ -3,7 +3,7 @@ import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
 import { recordAuditReads } from "./audit-reads.ts";
-import { createConnectionReader } from "./connection-reader.ts";
+import { createConnectionReader, createProxiedReader } from "./connection-reader.ts";
 import type { Vault } from "./context.ts";
 import { forgettingReplacedKeys } from "./current-data-key.ts";
 import { createEnvironmentKeys } from "./environment-keys.ts";
@@ -33,6 +33,7 @@ export async function openVault({ database: plain, keys }: OpenVaultOptions): Pr
     environmentKeys,
     auditKeys,
     readConnectionRow: createConnectionReader(database, { recorded: true }),
+    readProxiedRow: createProxiedReader(database),
     auditReads: createBatcher({ maxSize: AUDIT_BATCH, run: (reads) => recordAuditReads(database, reads) }),
   };
 }
