@@ -209,6 +209,8 @@ describe("a key with a selector", () => {
       "connections:create",
       "connections:update",
       "connections:delete",
+      "integrations:create",
+      "integrations:delete",
     ] as const;
     [sales = ""] = await shop.apiKeys({ name: "sales", scopes, connectionSelector: { team: "sales" } });
     await connect("of-support", { tags: { team: "support" }, metadata: { plan: "pro" } });
@@ -242,6 +244,25 @@ describe("a key with a selector", () => {
     expect(await deletedOnes("of-support", sales)).toEqual([]);
     const restored = await send("POST", "/connections/of-support/restore?provider_config_key=tool", undefined, sales);
     expect(codeOf(restored)).toEqual([404, "restore_not_found"]);
+  });
+
+  test("deletes no integration and restores none, for their connections would go and come along", async () => {
+    await shop.nango.createIntegration({ provider: "api-key", unique_key: "shared" });
+    await connect("shared-by-support", { provider_config_key: "shared", tags: { team: "support" } });
+    const read = () => send("GET", "/connections/shared-by-support?provider_config_key=shared");
+    expect(codeOf(await send("DELETE", "/integrations/shared", undefined, sales))).toEqual([403, "forbidden"]);
+    expect((await read()).status).toBe(200);
+    expect((await send("DELETE", "/integrations/shared")).status).toBe(200);
+    expect(codeOf(await send("POST", "/integrations/shared/restore", undefined, sales))).toEqual([403, "forbidden"]);
+    expect((await read()).status).toBe(400);
+    for (const [method, path] of [
+      ["DELETE", "/integrations/none"],
+      ["POST", "/integrations/none/restore"],
+    ] as const)
+      expect(codeOf(await send(method, path, undefined, sales)), "whether or not it exists").toEqual([
+        403,
+        "forbidden",
+      ]);
   });
 });
 

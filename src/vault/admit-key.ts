@@ -90,6 +90,12 @@ export function missingScope(scope: string): KeysteadError {
   return new KeysteadError("forbidden", `This key does not have the scope ${scope}, which the request needs.`);
 }
 
+/** For what is of all connections, or touches them all, whatever their tags. Throws `forbidden`. */
+export function refuseSelector({ selector }: Pick<AdmittedKey, "selector">, what: string): void {
+  if (selector === null) return;
+  throw new KeysteadError("forbidden", `A key with a connectionSelector cannot ${what}.`);
+}
+
 /** Whether the tags are those of a connection that exists for the key. Pure. */
 export function isSelected(
   { selector }: Pick<AdmittedKey, "selector">,

@@ -1,5 +1,4 @@
-import { KeysteadError } from "../errors.ts";
-import { checkKey, type KeyHolder } from "./admit-key.ts";
+import { checkKey, type KeyHolder, refuseSelector } from "./admit-key.ts";
 import { queryInOrder } from "./connection-filters.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
@@ -106,16 +105,14 @@ export async function listAuditEvents(
   holder: KeyHolder,
   options: ListAuditEventsOptions,
 ): Promise<AuditEventPage> {
-  const { environmentId, selector } = await checkKey(vault, holder);
-  if (selector !== null) {
-    throw new KeysteadError("forbidden", "A key with a connectionSelector cannot list audit events, which are of all.");
-  }
+  const key = await checkKey(vault, holder);
+  refuseSelector(key, "list audit events, which are of all");
   const events: ListedAuditEvent[] = [];
   let next = options.after;
   for (let part = 0; part < PARTS; part += 1) {
     const wanted = options.limit - events.length;
     // One more than is wanted tells whether there is a next one.
-    const rows = await readPart(vault, environmentId, { ...options, after: next, limit: wanted + 1 });
+    const rows = await readPart(vault, key.environmentId, { ...options, after: next, limit: wanted + 1 });
     const found = rows.flatMap((row) => (row.id === null ? [] : [withoutPlace(row)]));
     events.push(...found.slice(0, wanted));
     if (found.length > wanted) return { events, next: events.at(-1)?.id };

@@ -1,6 +1,6 @@
 import type { Queryable } from "../db/session-pool.ts";
 import { KeysteadError } from "../errors.ts";
-import { admitKey, type AdmittedKey, type KeyHolder } from "./admit-key.ts";
+import { admitKey, type AdmittedKey, type KeyHolder, refuseSelector } from "./admit-key.ts";
 import { AUDITED_CONNECTION } from "./audit-fragments.ts";
 import { recordAuditEvent } from "./audit.ts";
 import type { Vault } from "./context.ts";
@@ -19,7 +19,7 @@ interface DeletedRow extends OwnedRow {
 /**
  * Brings the integration of that name that was deleted last back, if no resource managed it, with the connections that were
  * deleted with it; those that resources managed come back unclaimed. One transaction with an event for each. Of two that come
- * back or are added under one name at once, one does.
+ * back or are added under one name at once, one does. Not for a key that was made for some of the connections.
  *
  * Rejects with `restore_not_found`, `managed_by_resource`, `restore_conflict` (its name was taken meanwhile),
  * `unknown_account`, `forbidden` or a `database_*` error.
@@ -33,6 +33,7 @@ export async function restoreIntegrationOverApi(
   await vault.database.transaction(async (transaction) => {
     // Names are given out one at a time: whoever adds an integration holds the environment as well, and weaker.
     const key = await admitKey(transaction, holder, "no key update");
+    refuseSelector(key, "restore an integration, with which all of its connections come back");
     const { environmentId, actor } = key;
     const row = await findDeleted(transaction, key, uniqueKey);
     if (!row) throw notRestorable(uniqueKey);
