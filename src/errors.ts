@@ -55,6 +55,7 @@ export const ERRORS = {
   database_value_refused: { status: 400, retryable: false },
   database_forbidden: { status: 500, retryable: false },
   database_error: { status: 500, retryable: true },
+  database_not_durable: { status: 500, retryable: false },
   postgres_unsupported: { status: 500, retryable: false },
   schema_outdated: { status: 500, retryable: false },
   code_outdated: { status: 500, retryable: false },

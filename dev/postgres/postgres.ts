@@ -74,7 +74,7 @@ async function startOn(port: number, cluster: Cluster, options: PostgresOptions)
     unix_socket_directories: "",
     max_connections: options.maxConnections,
     lc_messages: "C",
-    ...(options.durable ? {} : { fsync: "off", synchronous_commit: "off", full_page_writes: "off" }),
+    ...(options.durable ? {} : { fsync: "off", full_page_writes: "off" }),
   };
   const part = options.children.start({
     name: "postgres",

@@ -26,6 +26,12 @@ const IDLE_IN_TRANSACTION_TIMEOUT_MS = 10_000;
 /** The client waits this much longer than the server: it speaks only when the server cannot (a dead link). */
 const CLIENT_TIMEOUT_MARGIN_MS = 2_000;
 
+/**
+ * A commit is answered when it is on the server's disk, whatever the server's default is. `options` of the URL win, which may
+ * ask for more (`remote_apply`).
+ */
+const DURABLE_COMMITS = "-c synchronous_commit=on";
+
 const PROTOCOL_VIOLATION = "08P01";
 
 /** Where the database is, and how long a statement may take there. */
@@ -84,6 +90,7 @@ export function createConnectionSettings(options: ConnectionOptions): Connection
     keepAliveInitialDelayMillis: 10_000,
     types: resultTypes,
     ...(limitsAtStartup && {
+      options: DURABLE_COMMITS,
       statement_timeout: serverLimitMs,
       idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_TIMEOUT_MS,
     }),

@@ -2,6 +2,7 @@ import { createInitializationVectors } from "../crypto/initialization-vectors.ts
 import type { KeyEncryptionKeys } from "../crypto/kek.ts";
 import { createBatcher } from "../db/batch.ts";
 import type { Database } from "../db/database.ts";
+import { proveDurability } from "../db/durability.ts";
 import { recordAuditReads } from "./audit-reads.ts";
 import { createConnectionReader, createProxiedReader } from "./connection-reader.ts";
 import type { Vault } from "./context.ts";
@@ -19,10 +20,12 @@ export interface OpenVaultOptions {
 }
 
 /**
- * Proves the key against the database before anything is served or reconciled, and makes the vault. Rejects with
- * `encryption_key_unknown`, whose message names the expected and the given fingerprints, or with a `database_*` error.
+ * Proves the key against the database, and that its commits last, before anything is served or reconciled, and makes the
+ * vault. Rejects with `encryption_key_unknown`, whose message names the expected and the given fingerprints, or with a
+ * `database_*` error, `database_not_durable` among them.
  */
 export async function openVault({ database: plain, keys }: OpenVaultOptions): Promise<Vault> {
+  await proveDurability(plain);
   const auditKeys = await proveKey(plain, keys);
   const environmentKeys = createEnvironmentKeys(plain, keys);
   const database = forgettingReplacedKeys(plain, environmentKeys);
