@@ -1,4 +1,3 @@
-import { lookup } from "node:dns/promises";
 import { isIP, type Socket } from "node:net";
 import { KeysteadError } from "../errors.ts";
 import type { AllowEntry } from "./allow-list.ts";
@@ -6,15 +5,13 @@ import { connectDirect, startTls } from "./connect.ts";
 import { connectThrough, type EgressProxy } from "./egress-proxy.ts";
 import { unreachable } from "./failures.ts";
 import { judge } from "./policy.ts";
-
-/** Gives every address of a host name. Rejects as `dns.lookup` does. */
-export type Resolve = (hostname: string) => Promise<readonly string[]>;
+import { createResolver, type Resolve } from "./resolver.ts";
 
 /** What decides where calls go. */
 export interface DiallerOptions {
   /** What may be called beyond the public internet. */
   readonly allow: readonly AllowEntry[];
-  /** Default: the system's resolver, `/etc/hosts` and search domains included. */
+  /** Default: as the system resolves, `/etc/hosts` and search domains included. */
   readonly resolve?: Resolve;
   /** Through which https goes; direct without. */
   readonly proxy?: EgressProxy | undefined;
@@ -45,7 +42,7 @@ export interface Dialler {
   listedNamespace(namespace: string | undefined): string | undefined;
 }
 
-export function createDialler({ allow, resolve = systemResolver, proxy, ca }: DiallerOptions): Dialler {
+export function createDialler({ allow, resolve = createResolver(), proxy, ca }: DiallerOptions): Dialler {
   const namespaces = new Set(allow.map(({ namespace }) => namespace));
   return {
     async dial({ hostname, port, secure, namespace }, signal) {
@@ -63,17 +60,14 @@ export function createDialler({ allow, resolve = systemResolver, proxy, ca }: Di
   };
 }
 
-const systemResolver: Resolve = async (hostname) =>
-  (await lookup(hostname, { all: true, order: "verbatim" })).map(({ address }) => address);
-
-/** The resolver cannot be told to stop; when the signal fires its answer is waited for no longer. */
+/** Whether or not the resolver can be told to stop, its answer is waited for no longer when the signal fires. */
 async function addressesOf(resolve: Resolve, hostname: string, signal: AbortSignal): Promise<readonly string[]> {
   signal.throwIfAborted();
   const givenUp = Promise.withResolvers<never>();
   const giveUp = (): void => givenUp.reject(signal.reason);
   signal.addEventListener("abort", giveUp, { once: true });
   try {
-    return await Promise.race([resolve(hostname), givenUp.promise]);
+    return await Promise.race([resolve(hostname, signal), givenUp.promise]);
   } catch (thrown) {
     if (signal.aborted) throw signal.reason;
     throw unreachable(`The name ${hostname} cannot be resolved`, thrown);
