@@ -80,7 +80,13 @@ test("every unique index of environment data contains the environment, but the o
 });
 
 test("deleted rows weigh on no index that serves the living", async () => {
-  const living = ["connections_connection_id", "connections_owner", "integrations_unique_key", "integrations_owner"];
+  const living = [
+    "connections_connection_id",
+    "connections_end_user",
+    "connections_owner",
+    "integrations_unique_key",
+    "integrations_owner",
+  ];
   const found = (await indexes()).filter(({ index }) => living.includes(index));
   expect(found.map(({ index }) => index).toSorted()).toEqual(living.toSorted());
   for (const { predicate } of found) expect(predicate).toContain("deleted_at IS NULL");

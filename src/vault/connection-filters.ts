@@ -21,7 +21,7 @@ export const MATCHES_FILTERS = `($2::text is null or c.connection_id = $2)
                or position(lower($3) in lower(coalesce(c.end_user->>'id', ''))) > 0
                or position(lower($3) in lower(coalesce(c.end_user->>'email', ''))) > 0
                or position(lower($3) in lower(coalesce(c.end_user->>'displayName', ''))) > 0)
-          and ($4::text is null or c.end_user->>'id' = $4)
+          and ($4::text is null or c.end_user is not null and c.end_user->>'id' = $4)
           and ($5::text is null or c.end_user->'organization'->>'id' = $5)
           and ($6::text[] is null or n.unique_key = any($6))
           and ($7::jsonb is null or c.tags @> $7)

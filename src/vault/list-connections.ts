@@ -21,14 +21,21 @@ export type ListConnectionsResult =
   | Forbidden
   | { readonly kind: "found"; readonly connections: readonly ConnectionSummary[] };
 
-/** One row without a connection says that the key is good and nothing matches. Reads the primary key backwards: newest first. */
-const LIST_CONNECTIONS = `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
+/**
+ * One row without a connection says that the key is good and nothing matches. Reads the primary key backwards, newest first,
+ * or for one end user `connections_end_user`, which has that order as well.
+ *
+ * @param connections Where the connections of an environment `e` are looked for.
+ */
+const listFrom = (
+  connections: string,
+): string => `select e.environment_id, ${permits("k", "connections:list")} as permitted, c.*
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$11")}
      left join lateral (
        select c.connection_row_id, c.numeric_id, c.connection_id, n.unique_key, n.provider, c.end_user, c.tags, c.metadata,
               c.created_at, c.updated_at, c.credentials_type, c.credentials_expires_at
-         from keystead.connections c
+         from ${connections} c
          join keystead.integrations n on n.environment_id = c.environment_id and n.integration_id = c.integration_id
         where c.environment_id = e.environment_id and c.deleted_at is null
           and ($10::uuid is null or c.connection_row_id < $10)
@@ -39,6 +46,25 @@ const LIST_CONNECTIONS = `select e.environment_id, ${permits("k", "connections:l
      ) c on true
     where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
 
+const LIST_CONNECTIONS = listFrom("keystead.connections");
+
+/**
+ * The same for one connection id, which each integration has once at most: a look-up in each by `connections_connection_id`.
+ * "offset 0" keeps the planner from going through the whole list for its order instead.
+ */
+const LIST_OF_ONE_ID = listFrom(`(
+           select named.*
+             from keystead.integrations i
+            cross join lateral (
+              select * from keystead.connections
+               where environment_id = i.environment_id and integration_id = i.integration_id and connection_id = $2
+                 and deleted_at is null
+               limit 1
+            ) named
+            where i.environment_id = e.environment_id
+           offset 0
+         )`);
+
 type ListedRow = { readonly permitted: boolean } & (ConnectionSummaryRow | { readonly connection_row_id: null });
 
 /**
@@ -46,7 +72,8 @@ type ListedRow = { readonly permitted: boolean } & (ConnectionSummaryRow | { rea
  * connection once that was there from the first part to the last. Rejects with a `database_*` error.
  */
 export async function listConnections(vault: Vault, options: ListConnectionsOptions): Promise<ListConnectionsResult> {
-  const rows = await queryInOrder<ListedRow>(vault, LIST_CONNECTIONS, [
+  const text = options.connectionId === undefined ? LIST_CONNECTIONS : LIST_OF_ONE_ID;
+  const rows = await queryInOrder<ListedRow>(vault, text, [
     options.keyDigest,
     ...filterValues(options),
     options.limit,

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import { query } from "../../test/support/database.ts";
 import { insertDeletedConnections } from "../../test/support/deleted-rows.ts";
+import { insertConnections } from "../../test/support/many-connections.ts";
 import { apiKey, createTestVault, desiredConnection, idsOf, storeParents } from "../../test/support/vault.ts";
 import type { TestVault } from "../../test/support/vault.ts";
 import { statement } from "../db/statement.ts";
@@ -8,6 +9,7 @@ import type { DesiredConnection } from "./connection.ts";
 import { describeConnections } from "./describe-connections.ts";
 import { endExpiredKeys } from "./end-expired-keys.ts";
 import type { PurgeOptions } from "./purge-connections.ts";
+import { listConnections } from "./list-connections.ts";
 import { purgeEnvironment } from "./purge-environment.ts";
 import { readConnection } from "./read-connection.ts";
 import { storeConnection } from "./store-connection.ts";
@@ -67,6 +69,34 @@ test("a purge of a table without statistics meets each row a few times, not all 
   // Once to find it and once to remove it.
   expect(purged.byIndex).toBeLessThan(3 * 3 * ROWS);
   expect(purged.sequentially).toBe(0);
+});
+
+test.each([
+  ["one connection id", { connectionId: "c1000" }, 1],
+  ["one end user", { endUserId: "u7" }, 20],
+  ["one end user, with tags as well", { endUserId: "u7", tags: { third: "1" } }, 7],
+])("a list of %s meets the rows that match, with and without statistics", async (_of, filters, count) => {
+  await using context = await createTestVault();
+  const { keyDigest } = await storeParents(context.vault);
+  await insertConnections(context.ownerUrl, ROWS);
+  await query(
+    context.ownerUrl,
+    `update keystead.connections
+        set end_user = jsonb_build_object('id', 'u' || (numeric_id % 100)),
+            tags = tags || jsonb_build_object('third', (numeric_id / 100 % 3)::text)`,
+  );
+  for (const statistics of ["without", "with"]) {
+    if (statistics === "with") await query(context.ownerUrl, "vacuum analyze keystead.connections");
+    let found = 0;
+    const read = await touchedBy(context, async () => {
+      const list = await listConnections(context.vault, { keyDigest, ...filters, limit: 501, offset: 0 });
+      found = list.kind === "found" ? list.connections.length : 0;
+    });
+    expect(found).toBe(count);
+    // Versions that the update left behind may be met as well.
+    expect(read.byIndex, statistics).toBeLessThanOrEqual(3 * 20);
+    expect(read.sequentially, statistics).toBe(0);
+  }
 });
 
 test("erasing expired keys meets those alone, however many keys there are that have an end or none", async () => {
