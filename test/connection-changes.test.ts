@@ -274,6 +274,32 @@ test("a key without read_credentials makes a connection and is not shown its cre
   expect((await send("GET", at("written"))).body).toMatchObject({ credentials: apiKey("k") });
 });
 
+test("a key that may not read is shown what it sent, and nothing of what is stored from before", async () => {
+  const [writer = "", reader = ""] = await shop.apiKeys(
+    { name: "writer", scopes: ["connections:create"] },
+    { name: "reader", scopes: ["connections:create", "connections:read"] },
+  );
+  const stored = {
+    connection_config: { subdomain: "acme" },
+    metadata: { plan: "pro" },
+    tags: { team: "sales" },
+    end_user: { id: "u-1", email: "one@acme.example" },
+  };
+  await connect("kept", stored);
+  const blind = await connect("kept", {}, writer);
+  expect(blind.status).toBe(201);
+  expect(blind.body).toMatchObject({ connection_config: {}, metadata: null, tags: {}, end_user: null });
+  const sent = await connect("kept", { metadata: { plan: "basic" } }, writer);
+  expect(sent.body).toMatchObject({ connection_config: {}, metadata: { plan: "basic" }, tags: {}, end_user: null });
+  const seen = await connect("kept", {}, reader);
+  expect(seen.body, "nothing of it was lost").toMatchObject({
+    connection_config: { subdomain: "acme" },
+    metadata: { plan: "basic" },
+    tags: { team: "sales" },
+    end_user: { id: "u-1" },
+  });
+});
+
 test("metadata that a resource does not declare belongs to the API, and what the resource declares stays its own", async () => {
   const connection = await shop.connection(await shop.integration("half"), "half", { tags: { team: "sales" } });
   await shop.nango.setMetadata("half", "half", { plan: "pro" });

@@ -21,6 +21,7 @@ export interface AdmittedKey {
   readonly environmentId: string;
   /** Tags that a connection must have to exist for the key; null: every connection does. */
   readonly selector: Readonly<Record<string, string>> | null;
+  readonly mayRead: boolean;
   readonly mayReadCredentials: boolean;
   readonly actor: Actor;
 }
@@ -29,12 +30,14 @@ interface KeyRow {
   readonly environment_id: string;
   readonly connection_selector: Record<string, string> | null;
   readonly permitted: boolean;
+  readonly may_read: boolean;
   readonly may_read_credentials: boolean;
   readonly account: string | null;
 }
 
 const FIND_KEY = `select e.environment_id, k.connection_selector, ${accountOf("k", "e")} as account,
             k.scopes is null or k.scopes && $2::text[] or cardinality($2::text[]) = 0 as permitted,
+            ${permits("k", "connections:read", "connections:read_credentials")} as may_read,
             ${permits("k", "connections:read_credentials")} as may_read_credentials
        from keystead.key_digests k
        join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$3")}
@@ -72,6 +75,7 @@ function admitted(holder: KeyHolder, row: KeyRow | undefined): AdmittedKey {
   return {
     environmentId: row.environment_id,
     selector: row.connection_selector,
+    mayRead: row.may_read,
     mayReadCredentials: row.may_read_credentials,
     actor: callingActorOf(row.account, holder),
   };

@@ -50,7 +50,8 @@ interface Place {
 
 /**
  * Stores a connection that no resource manages: a new one, or in the place of the one that has its id. One transaction with
- * its audit event; of two at once the second replaces what the first stored.
+ * its audit event; of two at once the second replaces what the first stored. It resolves with all of the connection, but of
+ * what the request left out only for a key that may read it.
  *
  * Rejects with `not_found` (no such integration), `credentials_mismatch`, `managed_by_resource`, `connection_id_in_use` (by
  * one that does not exist for the key), `tags_outside_selector`, and as `sealingTransaction` does.
@@ -164,22 +165,33 @@ async function writeConnection(
     ...(found && { fields: changedParts(put) }),
   });
   return {
+    ...(await shownParts(vault, { key, integration, found, put })),
     id,
     numericId: row.numeric_id,
     environmentId,
     connectionId: put.connectionId,
     providerConfigKey: put.providerConfigKey,
     provider: integration.provider,
-    endUser,
-    tags,
-    metadata,
     createdAt: row.created_at,
     updatedAt: row.updated_at,
     credentialsType: put.credentials?.type,
     credentialsExpiresAt: put.credentials?.expiresAt,
-    config: config ? new Secret(JSON.stringify(config)) : await openConfig(vault, environmentId, found),
     credentials: put.credentials ? new Secret(JSON.stringify(put.credentials.value)) : undefined,
     mayReadCredentials: key.mayReadCredentials,
+  };
+}
+
+/** What was sent; of what was left out and stays as it was stored before, only what the key may read. */
+async function shownParts(
+  vault: Vault,
+  { key, found, put }: Place,
+): Promise<Pick<ConnectionRecord, "endUser" | "tags" | "metadata" | "config">> {
+  const known = key.mayRead ? found : undefined;
+  return {
+    endUser: put.endUser ?? known?.end_user ?? null,
+    tags: put.tags ?? known?.tags ?? {},
+    metadata: put.metadata ?? known?.metadata ?? null,
+    config: put.config ? new Secret(JSON.stringify(put.config)) : await openConfig(vault, key.environmentId, known),
   };
 }
 
