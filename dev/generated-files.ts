@@ -1,5 +1,7 @@
 import { join } from "node:path";
 import { describeConfig } from "../src/config-docs.ts";
+import { describeProviders } from "../src/oauth/catalogue-docs.ts";
+import { catalogueJson, readCatalogue } from "../src/oauth/catalogue-files.ts";
 import { generateCrds } from "../src/resources/crd.ts";
 import { readText } from "./state-file.ts";
 
@@ -15,7 +17,13 @@ export interface GeneratedFile {
 /** Every generated file of the repository. */
 function generatedFiles(): GeneratedFile[] {
   const crds = [...generateCrds()].map(([path, text]) => ({ path, text, source: "src/resources/" }));
-  return [...crds, { path: "docs/configuration.md", text: describeConfig(), source: "src/config-variables.ts" }];
+  const providers = readCatalogue(join(import.meta.dirname, "..", "catalogue"));
+  return [
+    ...crds,
+    { path: "docs/configuration.md", text: describeConfig(), source: "src/config-variables.ts" },
+    { path: "src/oauth/catalogue.json", text: catalogueJson(providers), source: "catalogue/" },
+    { path: "docs/providers.md", text: describeProviders(providers), source: "catalogue/" },
+  ];
 }
 
 /** Those of the checkout that are missing, or not what their source makes. */

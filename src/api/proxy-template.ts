@@ -6,7 +6,7 @@ export interface TemplateValues {
   readonly credentials: unknown;
 }
 
-const PLACEHOLDER = /\$\{(config|credentials)((?:\.[A-Za-z0-9_-]+)+)\}/g;
+const PLACEHOLDER = /\$\{(config|connectionConfig|credentials)((?:\.[A-Za-z0-9_-]+)+)\}/g;
 
 /** RFC 1035 section 2.3.1, in what a value may be within a host: no dot, so that it never leaves its label. */
 const LABEL = /^[A-Za-z0-9-]{1,63}$/;
@@ -24,7 +24,9 @@ export function fill(
   values: TemplateValues,
   encode: (value: string, name: string) => string,
 ): string {
-  return template.replace(PLACEHOLDER, (_match, root: "config" | "credentials", path: string) => {
+  return template.replace(PLACEHOLDER, (_match, word: string, path: string) => {
+    // Templates of Nango say connectionConfig.
+    const root = word === "credentials" ? "credentials" : "config";
     const name = `${root}${path}`;
     return encode(valueAt(values[root], path.slice(1).split("."), name), name);
   });

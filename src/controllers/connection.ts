@@ -20,7 +20,8 @@ import { instantOf } from "./instant.ts";
 import { CONNECTION } from "../resources/kinds.ts";
 import { makeWay } from "./make-way.ts";
 import { gone, type Outcome, settled, stalled } from "./outcome.ts";
-import { findParents, type Parents } from "./parents.ts";
+import { findParents, integrationNotReady, type Parents } from "./parents.ts";
+import { resolveSpec } from "./provider.ts";
 import { release } from "./release.ts";
 import { reviveRow, withFinalizer } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
@@ -49,6 +50,7 @@ async function reconcileConnection(deps: ControllerDeps, resource: Connection, c
 
   const credential = credentialOf(resource.spec.credentials);
   const integration = credentialsIntegration(parents);
+  if (!integration) return integrationNotReady(parents.integration.metadata.name);
   const refused = credential && refuseMismatch(credential, integration);
   if (refused) return refused;
 
@@ -139,12 +141,11 @@ function declare(
   };
 }
 
-function credentialsIntegration({ integration }: Parents): CredentialsIntegration {
-  return {
-    name: integration.metadata.name,
-    authMode: integration.spec.auth.mode,
-    appId: integration.spec.appId,
-  };
+/** Undefined for an Integration whose provider was edited to one that nobody knows. */
+function credentialsIntegration({ integration }: Parents): CredentialsIntegration | undefined {
+  const { metadata, spec } = integration;
+  const resolved = resolveSpec(spec);
+  return resolved && { name: metadata.name, authMode: resolved.auth.mode, appId: spec.appId };
 }
 
 function outcomeOf(state: ConnectionState): Outcome {

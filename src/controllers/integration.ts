@@ -1,4 +1,5 @@
 import { keyOf } from "../kube/object.ts";
+import type { Resolved } from "../oauth/resolve-integration.ts";
 import { type Integration, parseIntegration } from "../resources/integration.ts";
 import { AUDITED_INTEGRATION } from "../vault/audit-fragments.ts";
 import { claimRow } from "../vault/claim-row.ts";
@@ -19,6 +20,7 @@ import { makeWay } from "./make-way.ts";
 import { originChanged, originsOf } from "./origins.ts";
 import { gone, type Outcome, settled } from "./outcome.ts";
 import { findEnvironment, type StoredParent } from "./parents.ts";
+import { providerUnknown, resolveSpec } from "./provider.ts";
 import { release } from "./release.ts";
 import { reviveRow, withFinalizer } from "./revive.ts";
 import type { Reconciler } from "./runner.ts";
@@ -41,11 +43,13 @@ export function integrationReconciler(deps: ControllerDeps): Reconciler<Integrat
 async function reconcileIntegration(deps: ControllerDeps, resource: Integration, calls: CallOptions): Promise<Outcome> {
   const environment = await findEnvironment(deps, resource);
   if (environment.kind !== "environment") return environment;
+  const resolved = resolveSpec(resource.spec);
+  if (!resolved) return providerUnknown(resource);
 
   const revived = await reviveRow(deps.client, resource, revivalOf(deps, resource, environment), calls);
   if (revived.kind !== "revived") return revived;
   const { resource: integration, state } = revived;
-  const declared = declare(deps, integration, environment, state);
+  const declared = declare(deps, integration, resolved, environment, state);
   const decision = await decide(
     deps.secrets,
     integration,
@@ -53,7 +57,7 @@ async function reconcileIntegration(deps: ControllerDeps, resource: Integration,
       state,
       row: (take, sources): DesiredIntegration => ({
         ...declared,
-        client: hasClient(integration) ? (take ? assembleClient(integration, take) : "unchanged") : undefined,
+        client: hasClient(integration) ? (take ? assembleClient(integration, resolved, take) : "unchanged") : undefined,
         sources,
       }),
       digestsOf: (row) => integrationDigestsOf(deps.vault, row.environmentId, row),
@@ -61,12 +65,12 @@ async function reconcileIntegration(deps: ControllerDeps, resource: Integration,
     },
     calls,
   );
-  if (decision.kind === "keep") return outcomeOf(deps, integration, decision.state);
+  if (decision.kind === "keep") return outcomeOf(deps, integration, resolved, decision.state);
   if (decision.kind !== "write") return decision;
 
   if (!(await claim(deps.client, INTEGRATION, integration, calls))) return gone();
   try {
-    return outcomeOf(deps, integration, await storeIntegration(deps.vault, decision.row));
+    return outcomeOf(deps, integration, resolved, await storeIntegration(deps.vault, decision.row));
   } catch (thrown) {
     await makeWay(deps, AUDITED_INTEGRATION, decision.row, thrown, calls);
     return await reconcileIntegration(deps, withFinalizer(integration), calls);
@@ -102,12 +106,13 @@ function releaseIntegration(
 function declare(
   deps: ControllerDeps,
   integration: Integration,
+  resolved: Resolved,
   { environmentId, environmentUid }: StoredParent,
   state: IntegrationState | undefined,
 ): Declared {
   const { name } = integration.metadata;
-  const { provider, auth, proxy, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } =
-    integration.spec;
+  const { provider, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+  const { auth, proxy } = resolved;
   return {
     owner: ownerOf(deps, integration.metadata),
     environmentId,
@@ -119,7 +124,7 @@ function declare(
     handledRestore: integration.spec.restoreFrom,
     declaration: { mode: auth.mode, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef },
     settings: { auth, scopes: scopes ?? [], proxy },
-    acceptedOrigins: originsOf(integration, state?.acceptedOrigins).accepted,
+    acceptedOrigins: originsOf(integration, resolved, state?.acceptedOrigins).accepted,
   };
 }
 
@@ -129,8 +134,12 @@ function hasClient(integration: Integration): boolean {
 }
 
 /** The client in Nango's shape: the parts that were declared, and the scopes as one comma-separated string. */
-function assembleClient(integration: Integration, take: SecretTaker): NonNullable<DesiredIntegration["client"]> {
-  const { auth, scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
+function assembleClient(
+  integration: Integration,
+  { auth }: Resolved,
+  take: SecretTaker,
+): NonNullable<DesiredIntegration["client"]> {
+  const { scopes, clientId, clientIdRef, clientSecretRef, appId, privateKeyRef } = integration.spec;
   return {
     type: auth.mode,
     client_id: clientIdRef ? take.value(clientIdRef) : clientId,
@@ -141,9 +150,14 @@ function assembleClient(integration: Integration, take: SecretTaker): NonNullabl
   };
 }
 
-function outcomeOf(deps: ControllerDeps, integration: Integration, state: IntegrationState): Outcome {
+function outcomeOf(
+  deps: ControllerDeps,
+  integration: Integration,
+  resolved: Resolved,
+  state: IntegrationState,
+): Outcome {
   if (deps.rows.learn(integration.metadata.uid, state)) deps.wakeDependents("Integration", keyOf(integration));
-  const { pending } = originsOf(integration, state.acceptedOrigins);
+  const { pending } = originsOf(integration, resolved, state.acceptedOrigins);
   if (pending.length > 0) return originChanged(integration, pending);
   return settled("The integration is stored; connections can be made with it.", { integrationId: state.id });
 }

@@ -1,5 +1,5 @@
 import type { Integration } from "../resources/integration.ts";
-import { declaredOrigins } from "../resources/proxy.ts";
+import { declaredOrigins, type Sending } from "../resources/proxy.ts";
 import { ACCEPT_ORIGIN } from "./metadata-names.ts";
 import { type Outcome, stalled } from "./outcome.ts";
 
@@ -30,12 +30,16 @@ export function judgeOrigins(
   return { accepted: [...new Set([...accepted, ...added])].toSorted(), pending };
 }
 
-/** The verdict on a resource, with what its annotation accepts: origins between blanks or commas. */
-export function originsOf({ metadata, spec }: Integration, accepted: readonly string[] | undefined): OriginsVerdict {
+/** The verdict on a resource and where it sends by now, the catalogue included, with what its annotation accepts: origins between blanks or commas. */
+export function originsOf(
+  { metadata }: Integration,
+  sending: Sending,
+  accepted: readonly string[] | undefined,
+): OriginsVerdict {
   const named = (metadata.annotations[ACCEPT_ORIGIN] ?? "")
     .split(/[\s,]+/)
     .flatMap((text) => URL.parse(text)?.origin ?? []);
-  return judgeOrigins(declaredOrigins(spec), accepted, named);
+  return judgeOrigins(declaredOrigins(sending), accepted, named);
 }
 
 /** The outcome while an origin waits to be accepted. What was stored is served to applications, and sent nowhere. */

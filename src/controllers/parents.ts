@@ -70,13 +70,18 @@ export async function findParents(deps: ParentDeps, connection: Connection): Pro
   if (refused) return refused;
   const integrationId = await deps.rows.integrationId(found.value, environment.environmentId);
   if (!found.ok || integrationId === undefined) {
-    const outcome = waiting(
-      "IntegrationNotReady",
-      `Integration ${name} is not stored yet. Its own status says what it waits for.`,
-    );
+    const outcome = integrationNotReady(name);
     return integrationId === undefined ? withNothingStored(outcome) : outcome;
   }
   return { ...environment, kind: "parents", integrationId, integration: found.value };
+}
+
+/** The outcome while what the Integration says now is not stored, whatever is the matter with it. */
+export function integrationNotReady(name: string): Outcome {
+  return waiting(
+    "IntegrationNotReady",
+    `Integration ${name} is not stored yet. Its own status says what it waits for.`,
+  );
 }
 
 /** Whether the Integration lets the Connection in. Pure. */

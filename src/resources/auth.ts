@@ -24,16 +24,20 @@ function parameters(description: string) {
   ).describe(description);
 }
 
+/** One of {@link AUTH_MODES}. */
+export type AuthMode = (typeof AUTH_MODES)[number];
+
 /**
  * How the provider authenticates, written out. Stored and shown by the API; no URL of it is called in this version.
- * No field but `mode` has a default: absent has to stay distinguishable from a value that somebody chose, because a
- * catalogue of providers will fill in what is absent.
+ * No field has a default: absent has to stay distinguishable from a value that somebody chose, because the catalogue of
+ * providers fills in what is absent.
  */
 export const auth = z.object({
   mode: z
     .enum(AUTH_MODES)
+    .optional()
     .describe(
-      "How the provider authenticates: OAUTH2 (authorization code), OAUTH2_CC (client credentials), OAUTH1, API_KEY, BASIC, APP (GitHub-style app), JWT, CUSTOM or NONE.",
+      "How the provider authenticates: OAUTH2 (authorization code), OAUTH2_CC (client credentials), OAUTH1, API_KEY, BASIC, APP (GitHub-style app), JWT, CUSTOM or NONE. Left out: as the catalogue has it. Another than the catalogue has: nothing else is taken from there, so write all of it out.",
     ),
   authorizationUrl: endpointUrl(
     "Where a person authorizes the connection. An https URL; http only for localhost and Services of the cluster.",
@@ -55,3 +59,6 @@ export const auth = z.object({
     .optional()
     .describe("How long before its end a token counts as ended, such as 15m. From 0s to 24h."),
 });
+
+/** What {@link auth} takes. */
+export type AuthSpec = z.output<typeof auth>;

@@ -4,21 +4,34 @@ import { deletionPolicy, line, reference, restoreFrom, secretKeyRef } from "./fi
 import { labelSelector } from "./label-selector.ts";
 import { resourceParser } from "./parse.ts";
 import { proxy } from "./proxy.ts";
-import { immutable, matches, oneOf, withRules } from "./rule.ts";
+import { immutable, matches, oneOf, type Rule, withRules } from "./rule.ts";
 import { commonStatus, rowId } from "./status.ts";
+
+/** A name that the catalogue does not know is found out by the controller: catalogue and CRD may be of different versions. */
+const saysHowToAuthenticate: Rule<{
+  readonly provider?: unknown;
+  readonly auth?: { readonly mode?: unknown } | undefined;
+}> = {
+  cel: "has(self.provider) || (has(self.auth) && has(self.auth.mode))",
+  holds: ({ provider, auth: given }) => provider !== undefined || given?.mode !== undefined,
+  message: "must say a mode, or spec.provider name a provider of the catalogue",
+  at: "auth",
+};
 
 /** `spec` of an Integration. */
 export const integrationSpec = withRules(
   z.object({
     environmentRef: reference("Environment", "The Environment it belongs to. It cannot be changed."),
-    // Any name that the HTTP API allows for one: nothing is looked up by it yet.
     provider: withRules(z.string().max(255), matches(/^[A-Za-z0-9_-]+$/, "must be letters, digits, '_' and '-'"))
       .optional()
-      .describe("Name of the provider as the API shows it, such as github; the name of the Integration if left out."),
-    // Required as long as there is no catalogue: nothing else would say what a Connection has to give.
-    auth: auth.describe(
-      "How the provider authenticates, written out. It is stored and shown; tokens are not renewed by it in this version.",
-    ),
+      .describe(
+        "A provider of the catalogue, such as github: what auth and proxy leave out is taken from there. Or a name of your own for the API to show, with auth.mode written out. Left out: the name of the Integration is shown, and nothing is taken from the catalogue.",
+      ),
+    auth: auth
+      .optional()
+      .describe(
+        "How the provider authenticates. Each field that is given wins over that of the catalogue. It is stored and shown; tokens are not renewed by it in this version.",
+      ),
     clientId: line(1_024)
       .optional()
       .describe("Id of the OAuth client, written out. At most one of clientId and clientIdRef."),
@@ -37,7 +50,7 @@ export const integrationSpec = withRules(
     proxy: proxy
       .optional()
       .describe(
-        "Where the proxy of the API (/proxy) calls, and where the credential of a connection goes. Without it nothing is proxied. After a change of scheme, host or port nothing is sent at all until keystead.dev/accept-origin names the new one: OriginChanged.",
+        "Where the proxy of the API (/proxy) calls, and where the credential of a connection goes. Left out: as the catalogue has it, if auth leaves mode and the origin of tokenUrl to the catalogue too; else nothing is proxied. Given: nothing of the proxy is taken from the catalogue. After a change of scheme, host or port nothing is sent at all until keystead.dev/accept-origin names the new one: OriginChanged.",
       ),
     allowedConnections: labelSelector
       .optional()
@@ -57,6 +70,7 @@ export const integrationSpec = withRules(
       ),
   }),
   immutable("environmentRef", "Integration"),
+  saysHowToAuthenticate,
   // Neither is fine: API keys have no client, and a Connection may bring its own.
   oneOf("at most", ["clientId", "clientIdRef"]),
 );

@@ -2,10 +2,10 @@ import { z } from "zod";
 import { textMap } from "./field.ts";
 import { matches, type Rule, withRules } from "./rule.ts";
 
-/** `${config.subdomain}`: a member of the connection's config. */
-const CONFIG = String.raw`\$\{config(?:[.][A-Za-z0-9_-]+)+\}`;
+/** `${config.subdomain}`: a member of the connection's config, which Nango's templates call `connectionConfig`. */
+const CONFIG = String.raw`\$\{(?:config|connectionConfig)(?:[.][A-Za-z0-9_-]+)+\}`;
 /** The same, or a member of its credentials. */
-const PLACEHOLDER = String.raw`\$\{(?:config|credentials)(?:[.][A-Za-z0-9_-]+)+\}`;
+const PLACEHOLDER = String.raw`\$\{(?:config|connectionConfig|credentials)(?:[.][A-Za-z0-9_-]+)+\}`;
 
 const FIXED_HOST = String.raw`[A-Za-z0-9](?:[A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9A-Fa-f:.]+\]`;
 /**
@@ -84,7 +84,7 @@ export const proxy = withRules(
         message: "must not have a path with . or .. in it",
       },
     ).describe(
-      "What paths are appended to. ${config.name} is a member of the connection's config, ${credentials.name} one of its credentials (not in the host). In the host a value must be 1 to 63 letters, digits and hyphens; in the path it is percent-encoded. Plain http only reaches what the operator has listed.",
+      "What paths are appended to. ${config.name} is a member of the connection's config (${connectionConfig.name} is the same), ${credentials.name} one of its credentials (not in the host). In the host a value must be 1 to 63 letters, digits and hyphens; in the path it is percent-encoded. Plain http only reaches what the operator has listed.",
     ),
     headers: withRules(
       textMap(

@@ -43,6 +43,7 @@ export const REASONS = {
   InvalidToken: { ready: "kept", beside: "Stalled" },
   OriginChanged: { ready: "False", beside: "Stalled" },
   PermissionDenied: { ready: "False", beside: "Stalled" },
+  ProviderUnknown: { ready: "False", beside: "Stalled" },
   RestoreAlive: { ready: "False", beside: "Stalled" },
   RestoreConflict: { ready: "False", beside: "Stalled" },
   RestoreForbidden: { ready: "False", beside: "Stalled" },

@@ -49,8 +49,13 @@ export const REFUSED_INTEGRATIONS: readonly Refused[] = [
     says: "equired",
   },
   ...escapes("Integration", "spec.environmentRef.name", (name) => ({ environmentRef: { name } })),
-  { kind: "Integration", why: "no auth", change: { auth: undefined }, field: "spec.auth", says: "equired" },
-  { kind: "Integration", why: "no mode", change: { auth: {} }, field: "spec.auth.mode", says: "equired" },
+  ...[undefined, {}].map((given) => ({
+    kind: "Integration" as const,
+    why: `neither a provider nor a mode, and auth ${given ? "empty" : "left out"}`,
+    change: { auth: given },
+    field: "spec.auth",
+    says: "must say a mode, or spec.provider name a provider of the catalogue",
+  })),
   {
     kind: "Integration",
     why: "a mode in lower case",

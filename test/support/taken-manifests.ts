@@ -71,6 +71,11 @@ export const TAKEN: readonly Taken[] = [
     why: `mode ${mode}`,
     change: { auth: { mode } },
   })),
+  ...[undefined, {}, { pkce: false }].map((given): Taken => ({
+    kind: "Integration",
+    why: `a provider, and auth ${given ? JSON.stringify(given) : "left out"}`,
+    change: { provider: "github", auth: given },
+  })),
   {
     kind: "Integration",
     why: "every field",
