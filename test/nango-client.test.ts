@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import type { Nango } from "@nangohq/node";
 import { createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+import { query } from "./support/database.ts";
 
 // Every method of Nango's public client that is about credentials, against this server: what it gives, and each error that
 // the contract documents for it. Reads in more detail: api.test.ts.
@@ -446,10 +447,12 @@ describe("providers and variables", () => {
   test("listProviders gives what integrations can be made for, and searches", async () => {
     const { data } = await nango.listProviders({});
     expect(data.map(({ name }) => name)).toEqual(expect.arrayContaining(["oauth2", "api-key", "basic", "app", "none"]));
-    const { data: found } = await nango.listProviders({ search: "CLIENT credentials" });
+    const { data: found } = await nango.listProviders({ search: "OAuth 2.0 CLIENT credentials" });
     expect(found).toEqual([
       { name: "oauth2-cc", display_name: expect.any(String), auth_mode: "OAUTH2_CC", logo_url: "", docs: "" },
     ]);
+    expect(data.length).toBeGreaterThan(150);
+    expect(data.map(({ name }) => name)).toEqual(data.map(({ name }) => name).toSorted());
     expect(await refusal(shop.client("junk").listProviders({}))).toMatchObject({ status: 401 });
   });
 
@@ -457,6 +460,60 @@ describe("providers and variables", () => {
     const { data } = await nango.getProvider({ provider: "basic" });
     expect(data).toMatchObject({ name: "basic", auth_mode: "BASIC" });
     expect(await refusal(nango.getProvider({ provider: "nobody" }))).toMatchObject({ status: 404, code: "not_found" });
+  });
+
+  test("getProvider gives all that the catalogue says of one, in the names of the contract", async () => {
+    const { data } = await nango.getProvider({ provider: "zendesk" });
+    expect(data).toEqual({
+      name: "zendesk",
+      display_name: "Zendesk",
+      auth_mode: "OAUTH2",
+      logo_url: "",
+      docs: expect.stringMatching(/^https:/),
+      authorization_url: "https://${connectionConfig.subdomain}.zendesk.com/oauth/authorizations/new",
+      token_url: "https://${connectionConfig.subdomain}.zendesk.com/oauth/tokens",
+      proxy: {
+        base_url: "https://${connectionConfig.subdomain}.zendesk.com",
+        headers: { authorization: "Bearer ${credentials.access_token}" },
+      },
+      connection_config: {
+        subdomain: {
+          type: "string",
+          title: "Subdomain",
+          description: expect.any(String),
+          example: "acme",
+          order: 0,
+          automated: false,
+        },
+      },
+    });
+    expect((await nango.getProvider({ provider: "slack" })).data).toMatchObject({
+      scope_separator: ",",
+      disable_pkce: true,
+      token_request_auth_method: "basic",
+    });
+    expect((await nango.getProvider({ provider: "hubspot" })).data).toMatchObject({ token_expiration_buffer: 300 });
+    expect((await nango.getProvider({ provider: "freshdesk" })).data).toMatchObject({
+      proxy: { headers: { authorization: "Basic ${base64(${credentials.apiKey}:X)}" } },
+    });
+  });
+
+  test("an integration that is made for a provider of the catalogue goes where the catalogue says", async () => {
+    const body = { provider: "stripe-api-key", unique_key: "stripe" };
+    expect((await nango.createIntegration(body)).data).toMatchObject({ ...body, display_name: "stripe" });
+    await put({ provider_config_key: "stripe", connection_id: "one", credentials: API_KEY });
+    const [stored] = await query(
+      api.database.ownerUrl,
+      "select settings, accepted_origins from keystead.integrations where unique_key = 'stripe'",
+    );
+    expect(stored).toEqual({
+      settings: {
+        auth: { mode: "API_KEY" },
+        scopes: [],
+        proxy: { baseUrl: "https://api.stripe.com", headers: { authorization: "Bearer ${credentials.apiKey}" } },
+      },
+      accepted_origins: ["https://api.stripe.com"],
+    });
   });
 
   test("getEnvironmentVariables gives names and values", async () => {

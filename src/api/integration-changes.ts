@@ -1,5 +1,6 @@
 import { z } from "zod";
-import { findProvider } from "../resources/providers.ts";
+import { findProvider } from "../oauth/catalogue.ts";
+import { declaredOrigins } from "../resources/proxy.ts";
 import { addIntegration } from "../vault/add-integration.ts";
 import { changeIntegration } from "../vault/change-integration.ts";
 import { removeIntegration } from "../vault/remove-integration.ts";
@@ -49,7 +50,9 @@ async function add(body: z.output<typeof newIntegration>, caller: Caller, { vaul
   const added = await addIntegration(vault, caller, {
     uniqueKey: body.unique_key,
     provider: provider.name,
-    mode: provider.authMode,
+    auth: provider.auth,
+    proxy: provider.proxy,
+    acceptedOrigins: declaredOrigins(provider),
     displayName: body.display_name,
     client: body.credentials,
   });

@@ -1,17 +1,10 @@
 import { z } from "zod";
 import { KeysteadError } from "../errors.ts";
-import { findProvider, PROVIDERS, type Provider } from "../resources/providers.ts";
+import { findProvider, PROVIDERS } from "../oauth/catalogue.ts";
 import { checkKey } from "../vault/admit-key.ts";
+import { provider, providerAnswer } from "./provider-answer.ts";
 import { noBody, noPath } from "./request-schemas.ts";
 import { defineRoute, type Route } from "./route.ts";
-
-const provider = z.strictObject({
-  name: z.string(),
-  display_name: z.string(),
-  auth_mode: z.string(),
-  logo_url: z.string(),
-  docs: z.string(),
-});
 
 /** Name of a provider, as the contract has it. */
 export const providerName = z.string().regex(/^[A-Za-z0-9_-]{1,255}$/, "is no name of a provider");
@@ -54,8 +47,3 @@ const read = defineRoute({
 
 /** What integrations can be made for. */
 export const providerRoutes: readonly Route[] = [list, read];
-
-function providerAnswer({ name, displayName, authMode }: Provider): z.output<typeof provider> {
-  // There are neither pictures nor pages of them here; clients of the contract expect the members.
-  return { name, display_name: displayName, auth_mode: authMode, logo_url: "", docs: "" };
-}

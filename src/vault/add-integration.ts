@@ -12,8 +12,12 @@ import { sealingTransaction } from "./sealing-transaction.ts";
 export interface IntegrationToAdd {
   readonly uniqueKey: string;
   readonly provider: string;
-  /** How the provider authenticates, in Nango's names. */
-  readonly mode: string;
+  /** How the provider authenticates (`mode`, in Nango's names) and where. */
+  readonly auth: { readonly mode: string };
+  /** Where the proxy calls, and where the credential goes. */
+  readonly proxy?: JsonObject | undefined;
+  /** As for the integration of a resource: where credentials may be sent. */
+  readonly acceptedOrigins: readonly string[];
   readonly displayName?: string | undefined;
   /** The OAuth client or app in Nango's shape. */
   readonly client?: JsonObject | undefined;
@@ -26,9 +30,9 @@ export interface IntegrationToAdd {
 export async function addIntegration(
   vault: Vault,
   holder: KeyHolder,
-  { uniqueKey, provider, mode, displayName = uniqueKey, client }: IntegrationToAdd,
+  { uniqueKey, provider, auth, proxy, acceptedOrigins, displayName = uniqueKey, client }: IntegrationToAdd,
 ): Promise<IntegrationSummary> {
-  checkClient(mode, client);
+  checkClient(auth.mode, client);
   return sealingTransaction(vault, holder, 1, async (transaction, { environmentId, actor }, seal) => {
     const id = uuidv7();
     const sealed = client ? seal({ rowId: id, revision: 1, label: "integration.client" }, client) : null;
@@ -38,8 +42,9 @@ export async function addIntegration(
       uniqueKey,
       provider,
       displayName,
-      JSON.stringify({ auth: { mode }, scopes: scopesOf(client) }),
+      JSON.stringify({ auth, scopes: scopesOf(client), proxy }),
       sealed,
+      acceptedOrigins.length > 0 ? JSON.stringify(acceptedOrigins) : null,
     ]);
     if (!row) {
       throw new KeysteadError("unique_key_taken", `The environment has an integration ${JSON.stringify(uniqueKey)}.`);
@@ -58,9 +63,9 @@ export async function addIntegration(
 /** Digests are of what a resource declares, and none declares this. */
 const INSERT = `insert into keystead.integrations (
     environment_id, integration_id, unique_key, provider, display_name, settings, client_sealed, client_revision,
-    declaration_digest, rest_digest, sources
+    declaration_digest, rest_digest, sources, accepted_origins
   )
-  values ($1, $2, $3, $4, $5, $6, $7::bytea, case when $7::bytea is not null then 1 end, '', '', '[]')
+  values ($1, $2, $3, $4, $5, $6, $7::bytea, case when $7::bytea is not null then 1 end, '', '', '[]', $8::jsonb)
   on conflict do nothing
   returning environment_id, integration_id, unique_key, provider, display_name, settings, created_at, updated_at`;
 
