@@ -26,12 +26,21 @@ const OWN = new Set(["date", "x-request-id"]);
 
 const unknownKey = () => generateToken("secret-key").reveal();
 
-test("bad case 37: an unknown, a revoked, an expired and a deleted key get the same answer on every route", async () => {
-  const going = await createEnvironment(api);
-  await going.connection(await going.integration("github"), "acme");
+test("bad case 37: an unknown, a revoked, an expired and a deleted key get the same answer on every route, used before or not", async () => {
+  const [going, limited] = [await createEnvironment(api), await createEnvironment(api)];
+  for (const one of [going, limited]) await one.connection(await one.integration("github"), "acme");
+  for (const one of [going, limited]) await one.limit({ requestsPerMinute: 600 });
   const scopes = ["connections:list", "connections:read_credentials"];
-  const [revoked = ""] = await shop.apiKeys({ name: "revoked", scopes });
-  const [expired = ""] = await shop.apiKeys({ name: "expired", scopes, expiresAfterSeconds: 600 });
+  const [revoked = "", expired = "", unused = ""] = await limited.apiKeys(
+    { name: "revoked", scopes },
+    { name: "expired", scopes, expiresAfterSeconds: 600 },
+    { name: "unused", scopes, expiresAfterSeconds: 600 },
+  );
+  for (const key of [going.key, revoked, expired]) expect((await from("192.0.2.38", key)).status).toBe(200);
+  await limited.apiKeys(
+    { name: "expired", scopes, expiresAfterSeconds: 600 },
+    { name: "unused", scopes, expiresAfterSeconds: 600 },
+  );
   await query(
     api.database.ownerUrl,
     "update keystead.key_digests set expires_at = now() - interval '1 second' where expires_at is not null",
@@ -39,7 +48,7 @@ test("bad case 37: an unknown, a revoked, an expired and a deleted key get the s
   await going.remove();
   for (const path of [ACME, "/connections", "/integrations", "/integrations/github", "/environment-variables"]) {
     const answers = [];
-    for (const key of [unknownKey(), revoked, expired, going.key]) {
+    for (const key of [unknownKey(), revoked, expired, unused, going.key]) {
       const answer = await from("192.0.2.37", key, path);
       const headers = [...answer.headers].filter(([name]) => !OWN.has(name));
       answers.push({ status: answer.status, headers, body: await answer.text() });

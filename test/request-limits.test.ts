@@ -9,6 +9,7 @@ import { query } from "./support/database.ts";
 // How often and from where keys may be used. The tests stand behind a proxy that is trusted.
 
 const ACME = "/connections/acme?provider_config_key=github";
+const PROXIED = { "provider-config-key": "github", "connection-id": "acme" };
 
 let api: TestApi;
 beforeAll(async () => {
@@ -61,6 +62,34 @@ test("beyond the burst a request is 429 and says when to come again, on every ro
 
   const other = await withAcme();
   expect((await ask(api, ACME, other.key)).status, "another environment is another matter").toBe(200);
+});
+
+test("a revoked key takes nothing from the limit of its environment, and its answer says nothing of it", async () => {
+  const environment = await withAcme();
+  await environment.limit({ requestsPerMinute: 30 });
+  const [leaked = ""] = await environment.apiKeys({ name: "leaked", scopes: ["connections:read_credentials"] });
+  expect((await ask(api, ACME, leaked)).headers.get("x-ratelimit-remaining")).toBe("2");
+  await environment.apiKeys();
+  const refused = await Promise.all([ask(api, ACME, leaked), ask(api, "/connections", leaked)]);
+  refused.push(await ask(api, "/proxy/x", leaked, { headers: PROXIED }), await ask(api, ACME, leaked));
+  for (const answer of refused) {
+    expect([answer.status, await answer.json()]).toMatchObject([401, { error: { code: "unknown_account" } }]);
+    expect([...answer.headers.keys()].filter((name) => name.includes("ratelimit"))).toEqual([]);
+  }
+  expect((await ask(api, ACME, environment.key)).status).toBe(200);
+  expect((await ask(api, ACME, environment.key)).status).toBe(200);
+});
+
+test("a revoked key is forgotten however often it comes, also where its environment has nothing left", async () => {
+  const environment = await withAcme();
+  await environment.limit({ requestsPerMinute: 1 });
+  const [leaked = ""] = await environment.apiKeys({ name: "leaked", scopes: ["connections:read_credentials"] });
+  expect((await ask(api, ACME, leaked)).status).toBe(200);
+  expect((await ask(api, ACME, leaked)).status).toBe(429);
+  await environment.apiKeys();
+  await api.limits.exchange();
+  expect((await ask(api, ACME, leaked)).status).toBe(401);
+  expect((await ask(api, ACME, environment.key)).status).toBe(429);
 });
 
 test("what is refused for its rate is not read, and not in the audit", async () => {
@@ -122,6 +151,23 @@ test("two replicas under overload let in together what one would, within a tenth
   }
   expect(all / 660).toBeGreaterThan(0.9);
   expect(all / 660).toBeLessThan(1.1);
+});
+
+test("a revoked key is let in nowhere once the counts were exchanged, however often it came before", async () => {
+  const environment = await withAcme();
+  await environment.limit({ requestsPerMinute: 600 });
+  const [leaked = ""] = await environment.apiKeys({ name: "leaked", scopes: ["connections:list"] });
+  const one = replica();
+  expect(await one.admitted(leaked, 10)).toBe(10);
+  expect(await one.admitted(environment.key, 10)).toBe(10);
+  await environment.apiKeys();
+  await one.exchange();
+  for (let second = 0; second < 10; second += 1) {
+    expect(await one.admitted(leaked, 10)).toBe(0);
+    expect(await one.admitted(environment.key, 1)).toBe(1);
+    one.pass(1_000);
+    await one.exchange();
+  }
 });
 
 test("a replica that comes later takes over what is left", async () => {
@@ -186,8 +232,9 @@ test("a key that opens nothing is looked up each time, and one in use only once"
   await limits.of(digest);
   expect(asked).toHaveLength(3);
   await limits.exchange();
+  const exchanged = asked.length;
   await limits.of(digest);
-  expect(asked).toHaveLength(3);
+  expect(asked).toHaveLength(exchanged);
 });
 
 test("keys may be used from the blocks of the environment alone, on every route, by the address past trusted proxies", async () => {
@@ -207,6 +254,16 @@ test("keys may be used from the blocks of the environment alone, on every route,
   expect((await from("198.51.100.1, 192.0.2.4", environment.key)).status, "written by the caller").toBe(403);
   expect((await ask(api, ACME, environment.key)).status, "from the proxy itself").toBe(403);
   expect(api.logged()).toContain('"address_not_allowed"');
+});
+
+test("bad case 37: a revoked key is answered like one that never was, also from where its environment takes none", async () => {
+  const environment = await withAcme();
+  const [revoked = ""] = await environment.apiKeys({ name: "revoked", scopes: ["connections:read_credentials"] });
+  await environment.limit({ allowedCidrs: ["198.51.100.0/24"] });
+  expect((await from("198.51.100.1", revoked)).status).toBe(200);
+  await environment.apiKeys();
+  const answer = await from("192.0.2.9", revoked);
+  expect([answer.status, await answer.json()]).toMatchObject([401, { error: { code: "unknown_account" } }]);
 });
 
 test("an edit of the blocks counts for the next request, whatever the process remembers", async () => {

@@ -1,6 +1,6 @@
 import * as fc from "fast-check";
 import { expect, test } from "vitest";
-import { admit, type EnvironmentLimit, newEnvironmentLimit, renew, takeIn } from "./environment-limit.ts";
+import { admit, type EnvironmentLimit, newEnvironmentLimit, renew, takeBack, takeIn } from "./environment-limit.ts";
 
 const limitsOf = (requestsPerMinute: number, allowedCidrs?: readonly string[]) => ({
   environmentId: "e",
@@ -39,6 +39,19 @@ test("without a limit everything is let in, and nothing is counted", () => {
   expect(admitted(limit, 10_000, 0)).toBe(10_000);
   expect(limit.admitted).toBe(0);
   expect(admit(limit, "192.0.2.1", 0)).toEqual({ kind: "admitted", quota: undefined });
+});
+
+test("a request that is taken back counts for nothing, at its replica and at the others", () => {
+  const [limit, other] = [newLimit(600), newLimit(600)];
+  admitted(limit, 60, 0);
+  const told = { counterId: "c", admitted: 60, tokens: 0, ageSeconds: 0 };
+  takeIn(other, { ...other.limits, others: [told] }, 0, 0);
+  expect(admitted(other, 60, 0)).toBe(0);
+  for (let one = 0; one < 20; one += 1) takeBack(limit);
+  expect(admitted(limit, 60, 0)).toBe(20);
+  takeBack(limit);
+  takeIn(other, { ...other.limits, others: [{ ...told, admitted: limit.admitted }] }, 0, 0);
+  expect([limit.admitted, admitted(other, 60, 0)]).toEqual([59, 1]);
 });
 
 test("the answer says what is left and when all of it is back", () => {

@@ -20,8 +20,6 @@ export interface EnvironmentLimit {
   admittedBefore: number;
   others: ReadonlyMap<string, number>;
   askedAt: number;
-  /** When `limits` were read. */
-  knownAt: number;
   usedAt: number;
 }
 
@@ -64,7 +62,6 @@ export function newEnvironmentLimit(limits: EnvironmentLimits, now: number): Env
     admittedBefore: 0,
     others: new Map(),
     askedAt: -Infinity,
-    knownAt: now,
     usedAt: now,
   };
 }
@@ -79,7 +76,6 @@ function addressCheck({ allowedCidrs }: EnvironmentLimits): (address: string) =>
 export function renew(limit: EnvironmentLimit, limits: EnvironmentLimits, now: number): void {
   const before = limit.limits;
   limit.limits = limits;
-  limit.knownAt = now;
   if (String(before.allowedCidrs) !== String(limits.allowedCidrs)) limit.admits = addressCheck(limits);
   if (before.requestsPerMinute === limits.requestsPerMinute) return;
   const { burst } = rateOf(limits.requestsPerMinute);
@@ -101,6 +97,13 @@ export function admit(limit: EnvironmentLimit, address: string, now: number): Ad
   }
   limit.admitted += 1;
   return { kind: "admitted", quota: quotaOf(limit.bucket, rate, perMinute) };
+}
+
+/** Takes a request back that was let in and then opened nothing: it counts for nothing, for the others neither. */
+export function takeBack(limit: EnvironmentLimit): void {
+  limit.admitted -= 1;
+  // What is beyond the burst goes with the next request.
+  limit.bucket.tokens += 1;
 }
 
 function quotaOf(bucket: TokenBucket, rate: Rate, perMinute: number): Quota {

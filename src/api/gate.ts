@@ -5,7 +5,7 @@ import { hasCode, KeysteadError } from "../errors.ts";
 import { type AuthenticationFailures, isRefusedAuthentication } from "./authentication-failures.ts";
 import { unknownKey } from "../vault/admit-key.ts";
 import { keyDigestOf } from "./authentication.ts";
-import { admit, type Quota } from "./environment-limit.ts";
+import { admit, type EnvironmentLimit, type Quota, takeBack } from "./environment-limit.ts";
 import type { RequestLimits } from "./request-limits.ts";
 import { refusedServiceAccount, serviceAccountTokenIn, type ServiceAccountTokens } from "./service-account-tokens.ts";
 
@@ -19,7 +19,8 @@ export interface Caller {
 export interface Gate {
   /**
    * Lets a request in, and says in the headers of the answer how many more may come. That the key still opens something is
-   * for the route's own statement: a revoked one gets no further than this by what was known a second ago.
+   * for the route's own statement: a revoked one gets no further than this by what was known a second ago, and then `judge`
+   * takes back what it counted.
    *
    * Rejects with one of the codes of 401, `address_not_allowed`, `too_many_request` or a `database_*` error.
    */
@@ -29,7 +30,7 @@ export interface Gate {
    * authentication is told a moment later, whatever it was refused for: on each connection somebody without a good key asks
    * four times a second at most, and good keys do not wait for his look-ups.
    */
-  judge(thrown: unknown, request: FastifyRequest): Promise<unknown>;
+  judge(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
 
 interface GateOptions {
@@ -40,12 +41,19 @@ interface GateOptions {
   readonly addressOf: (request: FastifyRequest) => string;
 }
 
+/** What a request took of the limit of its environment. */
+interface Counted {
+  readonly keyDigest: Buffer;
+  readonly limit: EnvironmentLimit;
+}
+
 /** From the refusal of an authentication to its answer. */
 const REFUSED_AFTER_MS = 250;
 
 /** Keeps of each connection the key that came last. */
 export function createGate({ limits, failures, tokens, addressOf }: GateOptions): Gate {
   const digestOf = createKeyDigests();
+  const counted = new WeakMap<FastifyRequest, Counted>();
   return {
     async admit(request, reply) {
       const token = serviceAccountTokenIn(request.headers.authorization);
@@ -53,15 +61,27 @@ export function createGate({ limits, failures, tokens, addressOf }: GateOptions)
         token === undefined ? digestOf(request) : await tokens.digestOf(token, environmentNamed(request));
       const address = addressOf(request);
       const found = limits.of(keyDigest);
-      const limit = found instanceof Promise ? await found : found;
-      if (!limit) throw token === undefined ? unknownKey() : refusedServiceAccount();
-      const admission = admit(limit, address, performance.now());
+      let limit = found instanceof Promise ? await found : found;
+      let admission = limit && admit(limit, address, performance.now());
+      if (admission?.kind === "elsewhere") {
+        // Told to nobody by what is remembered of a key, which may be revoked by now.
+        limit = await limits.anew(keyDigest);
+        admission = limit && admit(limit, address, performance.now());
+      }
+      if (!limit || !admission) throw token === undefined ? unknownKey() : refusedServiceAccount();
       if (admission.kind === "elsewhere") throw notFrom(address);
       if (admission.quota) reply.headers(quotaHeaders(admission.quota));
       if (admission.kind === "exhausted") throw exhausted(admission.quota, admission.retryAfterSeconds);
+      if (admission.quota) counted.set(request, { keyDigest, limit });
       return { keyDigest, address };
     },
-    async judge(thrown, request) {
+    async judge(thrown, request, reply) {
+      const admission = counted.get(request);
+      if (admission && hasCode(thrown, "unknown_account")) {
+        limits.forget(admission.keyDigest);
+        takeBack(admission.limit);
+        for (const name of QUOTA_HEADERS) reply.removeHeader(name);
+      }
       const told = failures.judge(thrown, {
         address: addressOf(request),
         keyDigest: orUndefined(() => digestOf(request)),
@@ -103,11 +123,24 @@ function orUndefined(digest: () => Buffer): Buffer | undefined {
   }
 }
 
+const QUOTA_HEADERS = [
+  "x-ratelimit-limit",
+  "x-ratelimit-remaining",
+  "x-ratelimit-reset",
+  "ratelimit-policy",
+  "ratelimit",
+] as const;
+
 /**
  * `X-RateLimit-*` as clients of the contract know them, and the fields of draft-ietf-httpapi-ratelimit-headers-10, where
  * the burst is the policy that a caller meets first.
  */
-function quotaHeaders({ perMinute, burst, remaining, wholeInSeconds }: Quota): Record<string, string> {
+function quotaHeaders({
+  perMinute,
+  burst,
+  remaining,
+  wholeInSeconds,
+}: Quota): Record<(typeof QUOTA_HEADERS)[number], string> {
   return {
     "x-ratelimit-limit": String(perMinute),
     "x-ratelimit-remaining": String(remaining),

@@ -66,7 +66,7 @@ async function answerProxied(deps: RouteDeps, request: FastifyRequest, reply: Fa
   } catch (thrown) {
     // What is left of a body that nobody takes is not waited for.
     if (deps.ending() || (isStreamed(request.raw) && !request.raw.complete)) closeAfter(reply);
-    const text = refuse(deps, reply, await deps.gate.judge(thrown, request));
+    const text = refuse(deps, reply, await deps.gate.judge(thrown, request, reply));
     measure(reply.statusCode);
     return text;
   }

@@ -2,7 +2,7 @@ import { createBatcher } from "../db/batch.ts";
 import { READ_LIMIT_MS } from "../db/connection-settings.ts";
 import type { Database } from "../db/database.ts";
 import { exchangeRequestCounts, forgetRequestCounts } from "../vault/exchange-request-counts.ts";
-import { findLimits } from "../vault/find-limits.ts";
+import { type EnvironmentLimits, findLimits } from "../vault/find-limits.ts";
 import { type EnvironmentLimit, newEnvironmentLimit, renew, takeIn } from "./environment-limit.ts";
 
 /** How often and from where keys may be used, over all processes on one database. */
@@ -13,9 +13,14 @@ export interface RequestLimits {
    * alone: whether the key still opens anything is for each route's own statement. Rejects with a `database_*` error.
    */
   of(keyDigest: Buffer): EnvironmentLimit | Promise<EnvironmentLimit | undefined>;
+  /** The same after a look-up of its own, whatever is known. Rejects with a `database_*` error. */
+  anew(keyDigest: Buffer): Promise<EnvironmentLimit | undefined>;
+  /** To be called when a route found that the key opens nothing: the next request with it is looked up. */
+  forget(keyDigest: Buffer): void;
   /**
-   * To be called once a second: tells the others what was let in since, takes in what they did, and reads limits anew. Asks
-   * the database nothing while there are no requests. Rejects with a `database_*` error.
+   * To be called once a second: tells the others what was let in since, takes in what they did, reads limits anew, and looks
+   * whether the keys that came since still open something. Asks the database nothing while there are no requests. Rejects
+   * with a `database_*` error.
    */
   exchange(): Promise<void>;
 }
@@ -39,7 +44,7 @@ const MAX_KEYS = 10_000;
 const FIND_BATCH = 64;
 const FINDS_IN_FLIGHT = 2;
 
-/** Environments of one exchange. */
+/** Environments of one exchange, and keys of one look. */
 const EXCHANGE_BATCH = 1_000;
 
 /** Counts of processes that are gone are removed by whoever looks, this often. */
@@ -51,10 +56,19 @@ interface LookUp {
   readonly askedAt: number;
 }
 
+/** A key that opened something when it was looked up last. */
+interface KnownKey {
+  readonly digest: Buffer;
+  readonly limit: EnvironmentLimit;
+  readonly knownAt: number;
+  /** Whether it came since. */
+  isUsed: boolean;
+}
+
 /** Knows nothing yet. */
 export function createRequestLimits({ database, now = () => performance.now() }: RequestLimitsOptions): RequestLimits {
   const environments = new Map<string, EnvironmentLimit>();
-  const keys = new Map<string, EnvironmentLimit>();
+  const keys = new Map<string, KnownKey>();
   let forgottenAt = now();
   const find = createBatcher({
     maxSize: FIND_BATCH,
@@ -67,18 +81,38 @@ export function createRequestLimits({ database, now = () => performance.now() }:
       ),
   });
 
-  const lookUp = async (key: string, keyDigest: Buffer): Promise<EnvironmentLimit | undefined> => {
-    const limits = await find({ keyDigest, askedAt: performance.now() });
+  /** Takes in what a look-up found, at an instant that is not after the look. */
+  const learn = (digest: Buffer, limits: EnvironmentLimits | undefined, knownAt: number): KnownKey | undefined => {
+    const key = nameOf(digest);
+    const isUsed = keys.get(key)?.isUsed ?? false;
     keys.delete(key);
     if (!limits) return undefined;
     const known = environments.get(limits.environmentId);
     if (known) renew(known, limits, now());
     const limit = known ?? newEnvironmentLimit(limits, now());
     environments.set(limits.environmentId, limit);
-    keys.set(key, limit);
+    const learned = { digest, limit, knownAt, isUsed };
+    keys.set(key, learned);
     const [first] = keys.keys();
     if (keys.size > MAX_KEYS && first !== undefined) keys.delete(first);
-    return limit;
+    return learned;
+  };
+
+  const anew = async (keyDigest: Buffer): Promise<EnvironmentLimit | undefined> => {
+    const knownAt = now();
+    return learn(keyDigest, await find({ keyDigest, askedAt: performance.now() }), knownAt)?.limit;
+  };
+
+  /** Those that came since they were looked up, so that none of them has to be on its way in. */
+  const lookAgain = async (): Promise<void> => {
+    const used = [...keys.values()].filter(({ isUsed }) => isUsed);
+    for (const key of used) key.isUsed = false;
+    for (let from = 0; from < used.length; from += EXCHANGE_BATCH) {
+      const knownAt = now();
+      const some = used.slice(from, from + EXCHANGE_BATCH).map(({ digest }) => digest);
+      const found = await findLimits(database, some);
+      for (const [index, digest] of some.entries()) learn(digest, found[index], knownAt);
+    }
   };
 
   const exchangeSome = async (active: readonly EnvironmentLimit[]): Promise<void> => {
@@ -89,7 +123,7 @@ export function createRequestLimits({ database, now = () => performance.now() }:
       counterId,
       admitted,
       tokens: bucket.tokens,
-      changed: admitted > admittedBefore,
+      changed: admitted !== admittedBefore,
     }));
     const exchanged = await exchangeRequestCounts(database, counts);
     for (const one of exchanged) {
@@ -103,25 +137,33 @@ export function createRequestLimits({ database, now = () => performance.now() }:
     const idle = [...environments].filter(([, { usedAt }]) => usedAt < idleSince);
     if (idle.length === 0) return;
     for (const [environmentId] of idle) environments.delete(environmentId);
-    for (const [key, { usedAt }] of keys) if (usedAt < idleSince) keys.delete(key);
+    for (const [key, { limit }] of keys) if (limit.usedAt < idleSince) keys.delete(key);
   };
 
   return {
     of(keyDigest) {
-      const key = keyDigest.toString("latin1");
-      const known = keys.get(key);
-      return known && now() - known.knownAt < FRESH_MS ? known : lookUp(key, keyDigest);
+      const known = keys.get(nameOf(keyDigest));
+      if (!known || now() - known.knownAt >= FRESH_MS) return anew(keyDigest);
+      known.isUsed = true;
+      return known.limit;
     },
+    anew,
+    forget: (keyDigest) => void keys.delete(nameOf(keyDigest)),
     async exchange() {
       forgetIdle();
       const active = [...environments.values()].filter((limit) => limit.usedAt > limit.askedAt);
       for (let from = 0; from < active.length; from += EXCHANGE_BATCH) {
         await exchangeSome(active.slice(from, from + EXCHANGE_BATCH));
       }
+      await lookAgain();
       if (active.length > 0 && now() - forgottenAt > FORGET_INTERVAL_MS) {
         forgottenAt = now();
         await forgetRequestCounts(database);
       }
     },
   };
+}
+
+function nameOf(keyDigest: Buffer): string {
+  return keyDigest.toString("latin1");
 }

@@ -133,7 +133,7 @@ export function serveRoute(app: FastifyInstance, deps: RouteDeps, route: Route):
   const [documented] = route.paths;
   const admitted = new WeakMap<FastifyRequest, Admitted>();
   const refused = async (request: FastifyRequest, reply: FastifyReply, thrown: unknown): Promise<string> =>
-    refuse(deps, reply, await deps.gate.judge(thrown, request));
+    refuse(deps, reply, await deps.gate.judge(thrown, request, reply));
   const measure = (reply: FastifyReply, startedAt: number): void => {
     if (deps.ending()) closeAfter(reply);
     deps.metrics.answered(documented, reply.statusCode, (performance.now() - startedAt) / 1_000);
