@@ -24,10 +24,12 @@ export interface Timeouts {
   readonly headers: number;
   /** For the body of a request to arrive after its headers, unless the proxy passes it on. */
   readonly body: number;
-  /** How often Node looks for connections whose headers are late; they are kept within this time. */
+  /** How often Node looks for connections whose headers are late, and we for answers that are not taken; both are ended within this time. */
   readonly check: number;
   /** From the request to its answer; 503 after it. */
   readonly answer: number;
+  /** For the caller to take one write of an answer. */
+  readonly answerTaken: number;
   /** For a kept connection to be idle. */
   readonly keepAlive: number;
   /** For a provider to be connected to, TLS included. */
@@ -45,6 +47,8 @@ export const TIMEOUTS: Timeouts = {
   body: 30_000,
   check: 2_000,
   answer: READ_LIMIT_MS,
+  /** As long as a provider may stand still whose answer is passed on, since its stands still with the caller's. */
+  answerTaken: 60_000,
   /** Longer than the 60 s of usual load balancers, which would send into a closed connection otherwise. */
   keepAlive: 75_000,
   providerConnect: 10_000,

@@ -23,7 +23,8 @@ APIs. It answers to the keys of its environments, in the contract of Nango's pub
 
 /** `/` and `/openapi.json`, for whoever wants to know what this is: they need no key and hold nothing of any environment. */
 export function servePublicPages(app: FastifyInstance): void {
-  const document = JSON.stringify(openApiDocument(ROUTES, PASSED_ON_ROUTES, { version: VERSION }));
+  // One for all: of a text each answer that waits to be taken has a copy.
+  const document = Buffer.from(JSON.stringify(openApiDocument(ROUTES, PASSED_ON_ROUTES, { version: VERSION })));
   const headers = {
     ...CROSS_ORIGIN_HEADERS,
     "cache-control": `max-age=${CACHE_SECONDS}`,

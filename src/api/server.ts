@@ -2,6 +2,7 @@ import type { FastifyReply } from "fastify";
 import type { RequestListener, Server, ServerOptions } from "node:http";
 import type { Http2SecureServer, ServerHttp2Session } from "node:http2";
 import type { Socket } from "node:net";
+import { limitAnswerTime } from "./answer-time.ts";
 import { limitBodyTime } from "./body-time.ts";
 import type { Certificate } from "./certificate.ts";
 import * as limits from "./limits.ts";
@@ -25,8 +26,14 @@ export interface ApiServer {
 /** TLS 1.2 and 1.3 with Node's ciphers, all of which have forward secrecy and authenticate (RFC 9325 section 4.2). */
 const MIN_VERSION = "TLSv1.2";
 
-/** Requests of one HTTP/2 connection at once; browsers and gRPC libraries expect 100 (RFC 9113 section 6.5.2). */
-const STREAMS = 100;
+/**
+ * Requests of one connection at once: streams of HTTP/2, of which browsers and gRPC libraries expect 100 (RFC 9113 section
+ * 6.5.2), or pipelined ones of HTTP/1.1, which hardly anybody sends.
+ */
+const REQUESTS = 100;
+
+/** Megabytes that streams of one HTTP/2 connection may have in memory when one more begins: 100 answers of 40 KB. Node's default is 10. */
+const SESSION_MEGABYTES = 4;
 
 /** Opens nothing yet. */
 export function createServer(
@@ -46,6 +53,7 @@ export function createServer(
   const server = secure ?? http.createServer(options, handler);
   server.maxConnections = limits.CONNECTIONS;
   limitBodyTime(server, timeouts, isProxied);
+  limitAnswerTime(server, timeouts);
   const sockets = trackSockets(server, secure === undefined ? "connection" : "secureConnection");
   return {
     // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- see the interface
@@ -70,15 +78,29 @@ function createSecureServer(
     minVersion: MIN_VERSION,
     allowHTTP1: true,
     handshakeTimeout: timeouts.headers,
-    settings: { maxConcurrentStreams: STREAMS, maxHeaderListSize: limits.HEADER_BYTES },
+    maxSessionMemory: SESSION_MEGABYTES,
+    settings: { maxConcurrentStreams: REQUESTS, maxHeaderListSize: limits.HEADER_BYTES },
     http1Options: options,
   });
   // oxlint-disable-next-line typescript/no-unsafe-type-assertion -- a request of HTTP/2 in its HTTP/1.1 form is one to Fastify
   server.on("request", handler as never);
-  server.on("session", (session: ServerHttp2Session) => {
-    session.setTimeout(timeouts.keepAlive, () => session.close());
-  });
+  endIdleSessions(server, timeouts);
   return server;
+}
+
+function endIdleSessions(server: Http2SecureServer, { keepAlive, answerTaken }: limits.Timeouts): void {
+  let connected: Socket | undefined;
+  server.prependListener("secureConnection", (socket: Socket) => (connected = socket));
+  // Within the event of its socket, which a session itself does not give.
+  server.on("session", (session: ServerHttp2Session) => {
+    const socket = connected;
+    session.setTimeout(keepAlive, () => {
+      session.close();
+      // A caller who takes nothing does not take this either.
+      const late = setTimeout(() => socket?.destroy(), answerTaken);
+      session.once("close", () => clearTimeout(late));
+    });
+  });
 }
 
 /** Has the connection closed after this answer; HTTP/2 knows no such header (RFC 9113 section 8.2.2). */
@@ -103,6 +125,7 @@ function trackSockets(server: Server | Http2SecureServer, opened: "connection" |
     const requests = sockets.get(socket);
     if (requests === undefined) return;
     sockets.set(socket, requests + by);
+    if (requests + by > REQUESTS) socket.destroy();
     closeIfIdle(socket, requests + by);
   };
   server.on(opened, (socket: Socket) => {
