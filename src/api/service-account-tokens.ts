@@ -3,7 +3,7 @@ import { z } from "zod";
 import { KeysteadError } from "../errors.ts";
 import type { Queryable } from "../db/session-pool.ts";
 import { serviceAccountDigest } from "../vault/service-account.ts";
-import { readTokenIssuers } from "../vault/token-issuers.ts";
+import { readTokenIssuers, type TokenIssuer } from "../vault/token-issuers.ts";
 
 /** Tokens of pods, in place of a key. */
 export interface ServiceAccountTokens {
@@ -67,17 +67,30 @@ export function createServiceAccountTokens(
 ): ServiceAccountTokens {
   let issuers: readonly Issuer[] = [];
   let readAt = -Infinity;
+  let isReading = false;
+  let reading = Promise.resolve();
 
-  /** Those whose key may have signed it: clusters may share an issuer's name, and then their keys tell them apart. */
+  const read = async (): Promise<void> => {
+    isReading = true;
+    // Where they cannot be read, none is known: that is tried again soon.
+    issuers = [];
+    try {
+      issuers = (await readTokenIssuers(database)).map(issuerOf);
+    } finally {
+      isReading = false;
+      readAt = now();
+    }
+  };
+
+  /**
+   * Those whose key may have signed it: clusters may share an issuer's name, and then their keys tell them apart. Whoever
+   * comes while they are read waits for that, and whoever comes soon after it failed gets its failure.
+   */
   const candidatesFor = async (issuer: unknown, keyId: unknown): Promise<readonly Issuer[]> => {
     const find = () => issuers.filter((one) => one.issuer === issuer && one.keyIds.has(keyId));
-    const age = now() - readAt;
-    if (age < UNKNOWN_KEY_MS || (age < KNOWN_MS && find().length > 0)) return find();
-    issuers = (await readTokenIssuers(database)).map(({ cluster, issuer: name, jwks }) => {
-      const { keys } = keySetOf(jwks);
-      return { cluster, issuer: name, keyIds: new Set(keys.map(({ kid }) => kid)), keys: createLocalJWKSet({ keys }) };
-    });
-    readAt = now();
+    const isDue = now() - readAt >= (find().length > 0 ? KNOWN_MS : UNKNOWN_KEY_MS);
+    if (isDue && !isReading) reading = read();
+    await reading;
     return find();
   };
 
@@ -94,6 +107,11 @@ export function createServiceAccountTokens(
       throw refusedServiceAccount();
     },
   };
+}
+
+function issuerOf({ cluster, issuer, jwks }: TokenIssuer): Issuer {
+  const { keys } = keySetOf(jwks);
+  return { cluster, issuer, keyIds: new Set(keys.map(({ kid }) => kid)), keys: createLocalJWKSet({ keys }) };
 }
 
 function keySetOf(jwks: object): JSONWebKeySet {
