@@ -2,7 +2,7 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect, type IncomingHttpHeaders } from "node:http2";
 import { text as readText } from "node:stream/consumers";
-import { gzipSync } from "node:zlib";
+import { brotliCompressSync, deflateSync, gzipSync, zstdCompressSync } from "node:zlib";
 import { afterAll, beforeAll, beforeEach, expect, test } from "vitest";
 import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
 import { allowing } from "./support/outbound.ts";
@@ -49,13 +49,19 @@ const last = () => upstream.calls.at(-1) ?? expect.fail("nothing arrived");
 const withHeaders = (change: object): RequestInit => ({ headers: { ...headers, ...change } });
 
 /** The answer without the unpacking that `fetch` does by itself. */
-async function askPacked(more: object): Promise<IncomingMessage> {
+async function askPacked(more: object, method = "GET"): Promise<IncomingMessage> {
   const all = { ...headers, ...more, authorization: `Bearer ${environment.key}` };
-  const [answer] = (await once(httpRequest(`${api.url}/proxy/x`, { headers: all }).end(), "response")) as [
-    IncomingMessage,
-  ];
+  const call = httpRequest(`${api.url}/proxy/x`, { method, headers: all }).end();
+  const [answer] = (await once(call, "response")) as [IncomingMessage];
   return answer;
 }
+
+const PACKERS: Readonly<Record<string, (text: string) => Buffer>> = {
+  gzip: gzipSync,
+  deflate: deflateSync,
+  br: brotliCompressSync,
+  zstd: zstdCompressSync,
+};
 
 async function refused(path: string, init: RequestInit, key = environment.key): Promise<string> {
   const before = upstream.calls.length;
@@ -181,6 +187,41 @@ test("a packed answer stays packed, unless Decompress asks for it plain", async 
   expect(Buffer.concat(await plain.toArray()).toString()).toBe("plain text");
   expect(last().headers["accept-encoding"]).toContain("gzip");
 });
+
+test.each([
+  ["the answer to HEAD", "HEAD", 200, { "content-encoding": "gzip", "content-length": "30" }],
+  ["304", "GET", 304, { "content-encoding": "gzip", etag: '"1"' }],
+  ["204", "GET", 204, { "content-encoding": "gzip" }],
+  ["an empty body", "GET", 200, { "content-encoding": "gzip", "content-length": "0" }],
+] as const)("with Decompress %s keeps its headers and arrives whole", async (_case, method, status, sent) => {
+  upstream.script((response) => void response.writeHead(status, sent).end());
+  const answer = await askPacked({ decompress: "true" }, method);
+  expect(answer.statusCode).toBe(status);
+  expect(answer.headers).toMatchObject(sent);
+  expect(Buffer.concat(await answer.toArray())).toHaveLength(0);
+});
+
+test.each(["gzip", "deflate", "br", "zstd"])(
+  "with Decompress a body of %s that turns out to be empty is one, and one that breaks off breaks off",
+  async (encoding) => {
+    upstream.script((response) => {
+      response.writeHead(200, { "content-encoding": encoding }).flushHeaders();
+      response.end();
+    });
+    const empty = await askPacked({ decompress: "true" });
+    expect([empty.statusCode, empty.headers["content-encoding"]]).toEqual([200, undefined]);
+    expect(Buffer.concat(await empty.toArray())).toHaveLength(0);
+
+    const packed = PACKERS[encoding]?.("plain text that is packed") ?? expect.unreachable();
+    upstream.script((response) => void response.writeHead(200, { "content-encoding": encoding }).end(packed));
+    const whole = await askPacked({ decompress: "true" });
+    expect(Buffer.concat(await whole.toArray()).toString()).toBe("plain text that is packed");
+    upstream.script((response) => {
+      response.writeHead(200, { "content-encoding": encoding }).end(packed.subarray(0, packed.length - 4));
+    });
+    await expect(askPacked({ decompress: "true" }).then((answer) => answer.toArray())).rejects.toThrow();
+  },
+);
 
 test("what cannot be proxied is refused with the contract's codes, and nothing is sent", async () => {
   expect(await refused("/proxy/x", withHeaders({}), "")).toBe("401 malformed_auth_header");

@@ -1,4 +1,4 @@
-import { pipeline, type Readable } from "node:stream";
+import { pipeline, Readable, type Transform } from "node:stream";
 import { createBrotliDecompress, createGunzip, createInflate, createZstdDecompress } from "node:zlib";
 import type { OutboundAnswer } from "../outbound/outbound.ts";
 import { CROSS_ORIGIN_HEADERS } from "./cross-origin.ts";
@@ -37,21 +37,35 @@ export function answerHeaders(rawHeaders: readonly string[]): Record<string, str
   return Object.fromEntries(headers);
 }
 
-/** The answer with its body unpacked, if it is packed in a way that is known here; one after the other is not. */
-export function unpacked({ headers, body }: Pick<OutboundAnswer, "headers" | "body">): Readable | undefined {
+/**
+ * The body of an answer to this method unpacked, if it is packed in a way that is known here; one after the other is not.
+ * Undefined as well for an answer that has no body: its headers then speak of another one (RFC 9110 sections 9.3.2, 15.4.5).
+ */
+export function unpacked(
+  { status, headers, body }: Pick<OutboundAnswer, "status" | "headers" | "body">,
+  method: string,
+): Readable | undefined {
   const unpack = unpackers[headers["content-encoding"]?.toLowerCase() ?? ""];
-  // Its error is that of the stream that is read.
-  return unpack && pipeline(body, unpack(), () => undefined);
+  const isEmpty = method === "HEAD" || WITHOUT_BODY.has(status) || headers["content-length"] === "0";
+  return unpack && !isEmpty ? Readable.from(unpackedChunks(body, unpack())) : undefined;
 }
 
-const unpackers: Readonly<
-  Record<
-    string,
-    () => ReturnType<
-      typeof createGunzip | typeof createBrotliDecompress | typeof createInflate | typeof createZstdDecompress
-    >
-  >
-> = {
+/** Fails like `body`, and where that ends too soon. For zlib no byte at all is too soon; here it is nothing that was packed. */
+async function* unpackedChunks(body: Readable, unpacker: Transform): AsyncGenerator<Buffer> {
+  const chunks: AsyncIterator<Buffer> = body[Symbol.asyncIterator]();
+  const first = await chunks.next();
+  if (first.done) return;
+  const all = async function* (): AsyncGenerator<Buffer> {
+    yield first.value;
+    yield* { [Symbol.asyncIterator]: () => chunks };
+  };
+  // Its error is that of the stream that is read.
+  yield* pipeline(all, unpacker, () => undefined);
+}
+
+const WITHOUT_BODY: ReadonlySet<number> = new Set([204, 304]);
+
+const unpackers: Readonly<Record<string, () => Transform>> = {
   gzip: createGunzip,
   "x-gzip": createGunzip,
   deflate: createInflate,

@@ -188,7 +188,7 @@ async function passOn(
   { decompress }: ProxyRequest,
   answer: OutboundAnswer,
 ): Promise<void> {
-  const plain: Readable | undefined = decompress ? unpacked(answer) : undefined;
+  const plain: Readable | undefined = decompress ? unpacked(answer, reply.request.method) : undefined;
   const headers = answerHeaders(answer.rawHeaders);
   if (plain) {
     delete headers["content-encoding"];
