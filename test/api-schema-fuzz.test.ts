@@ -2,9 +2,11 @@ import * as fc from "fast-check";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { openApiDocument } from "../src/api/openapi.ts";
 import type { Route } from "../src/api/route.ts";
-import { ROUTES } from "../src/api/routes.ts";
+import { PASSED_ON_ROUTES, ROUTES } from "../src/api/routes.ts";
 import { ask, createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+import { allowing } from "./support/outbound.ts";
 import { fromSchema, type Known, oddText, type Schema } from "./support/from-schema.ts";
+import { startUpstream, type Upstream } from "./support/upstream.ts";
 
 // Requests that our own OpenAPI document allows, and those next to them, against every route there is.
 
@@ -13,23 +15,35 @@ const REQUESTS = Number(process.env["KEYSTEAD_TEST_FUZZ_REQUESTS"] ?? 1_500);
 
 let api: TestApi;
 let shop: TestEnvironment;
+let upstream: Upstream;
 /** Keys that may less. */
 let narrow: string[];
 
 beforeAll(async () => {
-  api = await startTestApi();
+  api = await startTestApi({}, { wayOut: { allow: allowing("127.0.0.1") } });
+  upstream = await startUpstream();
   shop = await createEnvironment(api, { REGION: "canary-variable" });
   narrow = await shop.apiKeys(
     { name: "lister", scopes: ["connections:list", "integrations:list"] },
-    { name: "sales", scopes: ["connections:list", "connections:create"], connectionSelector: { team: "sales" } },
+    {
+      name: "sales",
+      scopes: ["connections:list", "connections:create", "proxy"],
+      connectionSelector: { team: "sales" },
+    },
   );
   const client = { type: "OAUTH2", client_id: "id", client_secret: "canary-client" };
   const managed = await shop.integration("managed", { mode: "OAUTH2", client });
   const canary = { type: "API_KEY", value: { apiKey: "canary-apikey" } } as const;
   await shop.connection(managed, "acme", { credentials: canary, config: { token: "canary-config" } });
+  const headers = { authorization: "Bearer ${credentials.apiKey}", "x-account": "${config.account}" };
+  const proxied = await shop.integration("proxied", { proxy: { baseUrl: `${upstream.url}/v1`, headers } });
+  await shop.connection(proxied, "acme", { credentials: canary, config: { account: "canary-config" } });
   await makeTool();
 });
-afterAll(() => api[Symbol.asyncDispose]());
+afterAll(async () => {
+  await api[Symbol.asyncDispose]();
+  await upstream[Symbol.asyncDispose]();
+});
 
 /** What requests are about; they delete it as well. */
 async function makeTool(): Promise<void> {
@@ -65,6 +79,12 @@ const KNOWN: Known = {
   provider: ["api-key", "basic", "oauth2"],
   purge: ["true"],
   action: ["connection.created"],
+  "Provider-Config-Key": ["proxied", "proxied", "proxied", "tool"],
+  "Connection-Id": ["acme"],
+  "Base-Url-Override": ["", "http://127.0.0.1:9", "https://evil.example"],
+  Decompress: ["true", "false"],
+  Retries: ["0", "2"],
+  "Retry-On": ["409,423"],
   limit: ["1", "10"],
   page: ["0", "1"],
 };
@@ -174,5 +194,77 @@ test(
     // The generator reaches what it is meant to reach.
     expect([...statuses.keys()]).toEqual(expect.arrayContaining([200, 400, 401, 403, 404]));
     expect((statuses.get(200) ?? 0) + (statuses.get(201) ?? 0)).toBeGreaterThan(REQUESTS / 20);
+  },
+);
+
+interface ProxiedRequest {
+  readonly method: string;
+  readonly path: string;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: string;
+  readonly key: "main" | "sales" | "none";
+}
+
+/** Paths of any parts, the headers that are known to the proxy, and one that is sent on. */
+function proxiedRequests(): fc.Arbitrary<ProxiedRequest> {
+  const document = openApiDocument([], PASSED_ON_ROUTES, { version: "fuzz" }) as {
+    paths: Readonly<Record<string, Readonly<Record<string, Operation>>>>;
+  };
+  const [operations = {}] = Object.values(document.paths);
+  return fc.oneof(
+    ...Object.entries(operations).map(([method, { parameters }]) => {
+      const known = parameters.filter((parameter) => parameter.in === "header");
+      const headers = known.map(({ name, required, schema }) => {
+        const value = fromSchema(schema, KNOWN, name).map(headerText);
+        return fc.tuple(fc.constant(name), required ? value : fc.option(value));
+      });
+      return fc.record({
+        method: fc.constant(method.toUpperCase()),
+        path: fc.array(oddText.map(pathPart), { maxLength: 4 }).map((parts) => `/proxy/${parts.join("/")}`),
+        headers: fc
+          .tuple(...headers, fc.tuple(fc.constant("Nango-Proxy-X-Odd"), oddText.map(headerText)))
+          .map((all) => Object.fromEntries(all.flatMap(([name, value]) => (value === null ? [] : [[name, value]])))),
+        body: fc.string(),
+        key: fc.constantFrom<ProxiedRequest["key"][]>("main", "main", "main", "main", "sales", "none"),
+      });
+    }),
+  );
+}
+
+/** What a client can send as a header. */
+function headerText(value: unknown): string {
+  return String(value)
+    .replaceAll(/[^\x20-\x7e]/g, "")
+    .trim();
+}
+
+test(
+  "no request to the proxy that our own OpenAPI document leads to makes the API fail or shows what it puts in",
+  { timeout: TIMEOUT_MS },
+  async () => {
+    const statuses = new Set<number>();
+    const keys = { main: shop.key, sales: narrow[1], none: undefined };
+    await fc.assert(
+      fc.asyncProperty(proxiedRequests(), async ({ method, path, headers, body, key }) => {
+        const called = upstream.calls.length;
+        const withBody = method !== "GET" && method !== "HEAD" && body !== "";
+        const response = await ask(api, path, keys[key], { method, headers, ...(withBody && { body }) });
+        const text = await response.text();
+        statuses.add(response.status);
+        expect(response.status, text).toBeLessThan(500);
+        expect(text + JSON.stringify([...response.headers])).not.toContain("canary");
+        if (response.status === 200) {
+          expect(key).toBe("main");
+          expect(upstream.calls.at(-1)).toMatchObject({ headers: { authorization: "Bearer canary-apikey" } });
+          expect(upstream.calls.at(-1)?.url).toMatch(/^\/v1\//);
+        } else {
+          expect(upstream.calls.length, "nothing was sent").toBe(called);
+          if (method !== "HEAD") expect(JSON.parse(text)).toHaveProperty("error.code");
+        }
+      }),
+      { numRuns: Math.ceil(REQUESTS / 5) },
+    );
+    expect(api.logged()).not.toContain("canary");
+    expect([...statuses]).toEqual(expect.arrayContaining([200, 400, 401, 404]));
   },
 );

@@ -104,10 +104,20 @@ test("no part of it refers to something that is not in it", () => {
   expect(new Set(references)).toEqual(new Set(["#/components/schemas/Error"]));
 });
 
-test("the page at / says what this is and links the document", async () => {
+test("the page at / says what this is, and all that it links can be read without a key", async () => {
   const response = await ask(api, "/");
   expect([response.status, response.headers.get("content-type")]).toEqual([200, "text/html; charset=utf-8"]);
   const text = await response.text();
   expect(text).toContain(`Keystead ${VERSION}`);
-  expect(text).toContain('href="openapi.json"');
+  const links = [...text.matchAll(/href="([^"]*)"/g)].map(([, link]) => link);
+  expect(links).toEqual(expect.arrayContaining(["openapi.json", "docs/api.md", "docs/errors.md"]));
+  for (const link of links) {
+    const page = await ask(api, `/${link}`);
+    expect([page.status, page.headers.get("content-type")?.split(";")[0]], link).toEqual([
+      200,
+      link?.endsWith(".json") ? "application/json" : "text/plain",
+    ]);
+    if (link?.endsWith(".md")) expect(await page.text()).toMatch(/^# /);
+  }
+  expect((await ask(api, "/docs/..%2fpackage.json")).status).toBe(404);
 });
