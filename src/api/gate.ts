@@ -27,8 +27,8 @@ export interface Gate {
   admit(request: FastifyRequest, reply: FastifyReply): Promise<Caller>;
   /**
    * What the caller is told in place of whatever a request ended with; see `AuthenticationFailures`. A refused
-   * authentication is told a moment later, whatever it was refused for: on each connection somebody without a good key asks
-   * four times a second at most, and good keys do not wait for his look-ups.
+   * authentication is told a moment later, whatever it was refused for: somebody without a good key asks four times a second
+   * at most for each request that he keeps under way, up to 100 on a connection, and good keys do not wait for his look-ups.
    */
   judge(thrown: unknown, request: FastifyRequest, reply: FastifyReply): Promise<unknown>;
 }
