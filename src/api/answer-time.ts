@@ -18,26 +18,24 @@ export function limitAnswerTime(
   { answerTaken, check }: Pick<Timeouts, "answerTaken" | "check">,
 ): void {
   const answers = new Set<Outgoing>();
+  /** How often a write was found waiting. */
   const waiting = new WeakMap<Outgoing, number>();
   server.prependListener("request", (_request: IncomingMessage | Http2ServerRequest, response: Outgoing) => {
     answers.add(response);
     const closed: NodeJS.EventEmitter = response;
     closed.once("close", () => answers.delete(response));
   });
-  const look = (answer: Outgoing, now: number): void => {
+  const look = (answer: Outgoing): void => {
     if (isGone(answer)) answers.delete(answer);
     if (!isWaiting(answer)) return;
-    const since = waiting.get(answer);
-    if (since === undefined) {
-      waiting.set(answer, now);
-      writableOf(answer).once("drain", () => waiting.delete(answer));
-    } else if (now - since >= answerTaken) {
-      end(answer);
-    }
+    const looks = waiting.get(answer) ?? 0;
+    waiting.set(answer, looks + 1);
+    if (looks === 0) writableOf(answer).once("drain", () => waiting.delete(answer));
+    // Looks and no clock: while the process itself stands still nobody can take anything.
+    if (looks >= answerTaken / check) end(answer);
   };
   const timer = setInterval(() => {
-    const now = performance.now();
-    for (const answer of answers) look(answer, now);
+    for (const answer of answers) look(answer);
   }, check).unref();
   server.once("close", () => clearInterval(timer));
 }
