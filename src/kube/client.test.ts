@@ -282,3 +282,24 @@ test("calls are counted with their outcome", async () => {
   await client.request(get);
   expect(counted).toEqual(["GET 503", "GET kube_unreachable", "GET 200"]);
 });
+
+test("each opening of a watch is counted once with its outcome, however long the watch stays open", async () => {
+  await using server = await startFaultServer();
+  await using directory = await mkdtempDisposable(join(tmpdir(), "keystead-"));
+  await writeFile(`${directory.path}/token`, "token");
+  const bearer = tokenFile(`${directory.path}/token`);
+  const counted: string[] = [];
+  await using client = createKubeClient(
+    { ...server.identity, bearer },
+    { metrics: { attempted: (method, code) => void counted.push(`${method} ${code}`) } },
+  );
+  const reactions = [refusal(401, "Unauthorized"), watch(["bytes"]), refusal(429, "TooManyRequests"), reset()];
+  server.script("watch", ...reactions);
+  const call: KubeCall = { ...get, query: { watch: "true" } };
+  const open = await client.stream(call);
+  expect(counted).toEqual(["GET 401", "GET 200"]);
+  open.destroy();
+  await expect(client.stream(call)).rejects.toMatchObject({ code: "kube_throttled" });
+  await expect(client.stream(call)).rejects.toMatchObject({ code: "kube_unreachable" });
+  expect(counted.slice(2)).toEqual(["GET 429", "GET kube_unreachable"]);
+});

@@ -1,3 +1,4 @@
+import type { IncomingMessage } from "node:http";
 import { KeysteadError } from "../errors.ts";
 import { apiError } from "./api-error.ts";
 import { createCallSlots } from "./call-slots.ts";
@@ -14,7 +15,7 @@ export type { KubeCall, KubeStream };
 
 /** What is worth counting about calls; names as client-go's `rest_client_*`. */
 export interface KubeClientMetrics {
-  /** One attempt ended. `code` is the HTTP status, or the error code where there was none. */
+  /** One attempt ended, or a watch was opened. `code` is the HTTP status, or the error code where there was none. */
   attempted(method: string, code: string, seconds: number): void;
 }
 
@@ -86,19 +87,18 @@ export function createKubeClient(identity: Identity, options: KubeClientOptions 
     const priority = call.priority ?? "normal";
     const turn = slots.acquire(priority, deadlineAt, call.signal);
     if (turn !== undefined) await turn;
-    const startedAt = performance.now();
-    let code = "error";
     try {
-      const answer = await transport.send(await wireCall(call, deadlineAt, renew));
-      code = String(answer.status);
-      return answer;
-    } catch (thrown) {
-      if (thrown instanceof KeysteadError) code = thrown.code;
-      throw thrown;
+      const send = async (): Promise<WireAnswer> => transport.send(await wireCall(call, deadlineAt, renew));
+      return await counted(metrics, call.method, send, (answer) => answer.status);
     } finally {
       slots.release(priority);
-      metrics?.attempted(call.method, code, (performance.now() - startedAt) / 1_000);
     }
+  };
+
+  /** Until the server has accepted: how long a watch is open afterwards says nothing about the server. */
+  const open = (call: KubeCall, deadlineAt: number, renew: boolean): Promise<IncomingMessage> => {
+    const send = async (): Promise<IncomingMessage> => transport.open(await wireCall(call, deadlineAt, renew));
+    return counted(metrics, call.method, send, (message) => message.statusCode);
   };
 
   /** The answer of one attempt, or the error it stands for. */
@@ -136,10 +136,10 @@ export function createKubeClient(identity: Identity, options: KubeClientOptions 
     },
     async stream(call) {
       const deadlineAt = performance.now() + (call.timeoutMs ?? DEFAULT_TIMEOUT_MS);
-      let message = await transport.open(await wireCall(call, deadlineAt, false));
+      let message = await open(call, deadlineAt, false);
       if (message.statusCode === 401 && identity.bearer !== undefined) {
         message.destroy();
-        message = await transport.open(await wireCall(call, deadlineAt, true));
+        message = await open(call, deadlineAt, true);
       }
       if (message.statusCode === 200) return message;
       throw await readRefusal(call, message);
@@ -149,4 +149,25 @@ export function createKubeClient(identity: Identity, options: KubeClientOptions 
       transport.close();
     },
   };
+}
+
+/** One attempt, from sending to what `send` waits for. */
+async function counted<T>(
+  metrics: KubeClientMetrics | undefined,
+  method: string,
+  send: () => Promise<T>,
+  statusOf: (answer: T) => number | undefined,
+): Promise<T> {
+  const startedAt = performance.now();
+  let code = "error";
+  try {
+    const answer = await send();
+    code = String(statusOf(answer));
+    return answer;
+  } catch (thrown) {
+    if (thrown instanceof KeysteadError) code = thrown.code;
+    throw thrown;
+  } finally {
+    metrics?.attempted(method, code, (performance.now() - startedAt) / 1_000);
+  }
 }
