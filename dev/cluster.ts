@@ -65,7 +65,7 @@ export async function startLocalCluster(options: ClusterOptions): Promise<Cluste
 
 const WITHOUT_CONTROLLER_MANAGER =
   "These binaries come without kube-controller-manager: deleted namespaces stay Terminating and owned objects are not " +
-  "collected. With Go installed, KEYSTEAD_DEV_BINARIES=go builds a complete control plane.";
+  "collected. With Go installed, KEYSTEAD_DEV_BINARIES=go builds a complete control plane (docs/workbench.md).";
 
 /**
  * Uses a context of the user's own kubeconfig. The user's file is only read: the context is copied out into the data folder's

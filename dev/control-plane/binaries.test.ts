@@ -18,11 +18,15 @@ const FIND = `${importOf("findBinaries", "dev/control-plane/binaries.ts")}
 /** Nothing but what is put there: neither Go nor tar of the machine. */
 const EMPTY_PATH = { PATH: "/nonexistent" };
 
+/** Nothing listens there. */
+const NOWHERE = "http://127.0.0.1:1/index";
+
 const platform = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
 
 /** Finds the programs as a process of its own would that has this cache and this PATH. */
 function find(cache: string, env: NodeJS.ProcessEnv) {
-  return runScript(FIND, { KUBEBUILDER_ASSETS: "", KEYSTEAD_DEV_BINARIES: "", XDG_CACHE_HOME: cache, ...env });
+  const here = { KUBEBUILDER_ASSETS: "", KEYSTEAD_DEV_BINARIES: "", KEYSTEAD_KUBERNETES_RELEASES_URL: NOWHERE };
+  return runScript(FIND, { ...here, XDG_CACHE_HOME: cache, ...env });
 }
 
 async function lastLine(cache: string, env: NodeJS.ProcessEnv): Promise<string | undefined> {
@@ -35,15 +39,21 @@ function writePrograms(folder: string, names: readonly string[]): void {
   for (const name of names) writeFileSync(join(folder, name), "#!/bin/sh\n", { mode: 0o755 });
 }
 
-/** A server with an index and an archive like those of the project that publishes envtest's. */
-async function envtestServer(folder: string, change: { hash?: string } = {}) {
+/** Where the Kubernetes project has the program that the archive lacks. */
+const MANAGER = `/release/v1.36.2/bin/linux/${platform.split("-")[1]}/kube-controller-manager`;
+
+/** A server with an index and an archive like those of the project that publishes envtest's, and with what is beside it. */
+async function envtestServer(folder: string, change: { hash?: string; beside?: Record<string, string> } = {}) {
   writePrograms(join(folder, "controller-tools", "envtest"), ["etcd", "kube-apiserver", "kubectl"]);
   await promisify(execFile)("tar", ["-czf", join(folder, "archive"), "-C", folder, "controller-tools"]);
   const archive = readFileSync(join(folder, "archive"));
   let downloads = 0;
   const server = createServer((asked, answer) => {
     if (asked.url === "/archive") downloads++;
-    answer.end(asked.url === "/archive" ? archive : index());
+    const beside = change.beside?.[asked.url ?? ""];
+    if (asked.url === "/archive") answer.end(archive);
+    else if (asked.url === "/index") answer.end(index());
+    else answer.writeHead(beside === undefined ? 404 : 200).end(beside);
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -64,7 +74,7 @@ async function envtestServer(folder: string, change: { hash?: string } = {}) {
       },
     });
   return {
-    indexUrl: `${origin}/index`,
+    env: { KEYSTEAD_ENVTEST_INDEX_URL: `${origin}/index`, KEYSTEAD_KUBERNETES_RELEASES_URL: `${origin}/release` },
     downloads: () => downloads,
     [Symbol.asyncDispose]: async () => void server.close(),
   };
@@ -101,22 +111,54 @@ test("KUBEBUILDER_ASSETS without a program is refused by the program's name, not
 test("the newest archive of the same minor version is downloaded once, checked, and kept", async () => {
   using folder = temporaryDirectory();
   await using server = await envtestServer(folder.path);
-  const env = { KEYSTEAD_ENVTEST_INDEX_URL: server.indexUrl };
   const cache = join(folder.path, "cache");
   const directory = join(cache, "keystead", "control-plane", "v1.36.3", "envtest-v1.36.2");
   for (const round of ["downloaded", "from the cache"]) {
-    const found = await lastLine(cache, env);
+    const found = await lastLine(cache, server.env);
     expect(JSON.parse(found ?? ""), round).toEqual({ directory, controllerManager: false });
   }
   expect(server.downloads()).toBe(1);
   expect(readdirSync(directory).toSorted()).toEqual(["etcd", "kube-apiserver", "kubectl"]);
 });
 
+const sha256 = (text: string): string => createHash("sha256").update(text).digest("hex");
+
+test.runIf(process.platform === "linux")(
+  "kube-controller-manager, which the archive lacks, is downloaded beside it and checked",
+  async () => {
+    using folder = temporaryDirectory();
+    const beside = { [MANAGER]: "#!/bin/sh\n", [`${MANAGER}.sha256`]: `${sha256("#!/bin/sh\n")}\n` };
+    await using server = await envtestServer(folder.path, { beside });
+    const found = await lastLine(join(folder.path, "cache"), server.env);
+    const { directory, ...rest } = JSON.parse(found ?? "") as { directory: string };
+    expect(rest).toEqual({ controllerManager: true });
+    await expect(promisify(execFile)(join(directory, "kube-controller-manager"))).resolves.toMatchObject({
+      stdout: "",
+    });
+  },
+);
+
+test.runIf(process.platform === "linux").each([
+  ["cannot be had", {}, /kube-controller-manager\.sha256 answers 404: going on without kube-controller-manager/],
+  [
+    "is not what was promised",
+    { [MANAGER]: "another", [`${MANAGER}.sha256`]: sha256("program") },
+    /is not what its SHA-256 promises: going on without kube-controller-manager/,
+  ],
+])("when kube-controller-manager %s, that is said and the others are used", async (_, beside, line) => {
+  using folder = temporaryDirectory();
+  await using server = await envtestServer(folder.path, { beside });
+  await using script = find(join(folder.path, "cache"), server.env);
+  const output = await script.output;
+  expect(output).toMatch(line);
+  expect(output).toContain('"controllerManager":false');
+});
+
 test("an archive that is not what the index promises is never used", async () => {
   using folder = temporaryDirectory();
   await using server = await envtestServer(folder.path, { hash: "1".repeat(128) });
   const cache = join(folder.path, "cache");
-  await using script = find(cache, { ...EMPTY_PATH, KEYSTEAD_ENVTEST_INDEX_URL: server.indexUrl });
+  await using script = find(cache, { ...EMPTY_PATH, ...server.env });
   const output = await script.output;
   expect(output).toContain("is not what its index promises");
   expect(output).toContain("install Go 1.26 or newer");
@@ -125,7 +167,7 @@ test("an archive that is not what the index promises is never used", async () =>
 
 test("without internet access and without Go, what to install is said", async () => {
   using folder = temporaryDirectory();
-  const env = { ...EMPTY_PATH, KEYSTEAD_ENVTEST_INDEX_URL: "http://127.0.0.1:1/index" };
+  const env = { ...EMPTY_PATH, KEYSTEAD_ENVTEST_INDEX_URL: NOWHERE };
   await using script = find(folder.path, env);
   const output = await script.output;
   expect(output).toContain(

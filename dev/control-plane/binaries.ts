@@ -3,6 +3,7 @@ import { homedir } from "node:os";
 import { join } from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { KeysteadError } from "../../src/errors.ts";
+import { downloadControllerManager } from "./controller-manager-download.ts";
 import { downloadEnvtest } from "./envtest-archive.ts";
 import { buildWithGo, goBuildKey, hasGo } from "./go-build.ts";
 import { tryLock } from "../processes/lock-file.ts";
@@ -14,7 +15,7 @@ export const KUBERNETES_VERSION = "v1.36.3";
 /** A folder that holds the programs of a control plane. */
 export interface ControlPlaneBinaries {
   readonly directory: string;
-  /** False for archives made for envtest: they come without kube-controller-manager. */
+  /** False where an envtest archive, which comes without kube-controller-manager, is all that could be had. */
   readonly controllerManager: boolean;
 }
 
@@ -24,10 +25,10 @@ export type Progress = (line: string) => void;
 const NEEDED = ["etcd", "kube-apiserver", "kubectl"];
 
 /**
- * Finds or makes the programs of the local control plane: `KUBEBUILDER_ASSETS`, the cache, the official envtest archive, a
- * build with Go. `KEYSTEAD_DEV_BINARIES=go` passes over the archive, which lacks kube-controller-manager. A folder in the
- * cache is named after its content and never changes; of two processes that need the same one, one makes it and the
- * other waits.
+ * Finds or makes the programs of the local control plane: `KUBEBUILDER_ASSETS`, the cache, the official envtest archive with
+ * the kube-controller-manager of the same release, a build with Go. `KEYSTEAD_DEV_BINARIES=go` passes over the downloads. A
+ * folder in the cache is named after its content and never changes; of two processes that need the same one, one makes it
+ * and the other waits.
  */
 export async function findBinaries(progress: Progress, signal?: AbortSignal): Promise<ControlPlaneBinaries> {
   const assets = process.env["KUBEBUILDER_ASSETS"];
@@ -85,9 +86,20 @@ async function make(cache: string, progress: Progress, signal?: AbortSignal): Pr
 async function download(unfinished: string, cache: string, progress: Progress): Promise<ControlPlaneBinaries | string> {
   try {
     const release = await downloadEnvtest(unfinished, KUBERNETES_VERSION, progress);
+    await addControllerManager(unfinished, release, progress);
     return keep(unfinished, join(cache, `envtest-${release}`));
   } catch (error) {
     return error instanceof KeysteadError ? error.message : `No envtest archive (${String(error)})`;
+  }
+}
+
+/** Most of Keystead works without it, so that it cannot be had is said and is no reason to build everything. */
+async function addControllerManager(unfinished: string, release: string, progress: Progress): Promise<void> {
+  try {
+    await downloadControllerManager(unfinished, release, progress);
+  } catch (error) {
+    if (!(error instanceof KeysteadError)) throw error;
+    progress(`${error.message}: going on without kube-controller-manager`);
   }
 }
 

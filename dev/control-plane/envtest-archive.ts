@@ -3,6 +3,10 @@ import { createHash } from "node:crypto";
 import { parse } from "yaml";
 import { z } from "zod";
 import { KeysteadError } from "../../src/errors.ts";
+import { download } from "./download.ts";
+
+/** This machine's, by the name that Go programs have for it. */
+export const ARCHITECTURE = process.arch === "x64" ? "amd64" : process.arch;
 
 /** The list that setup-envtest uses as well; KEYSTEAD_ENVTEST_INDEX_URL names a mirror. */
 const INDEX_URL = "https://raw.githubusercontent.com/kubernetes-sigs/controller-tools/HEAD/envtest-releases.yaml";
@@ -26,14 +30,15 @@ export async function downloadEnvtest(
   progress: (line: string) => void,
 ): Promise<string> {
   const indexUrl = process.env["KEYSTEAD_ENVTEST_INDEX_URL"] ?? INDEX_URL;
-  const index = indexShape.safeParse(parse((await fetchBytes(indexUrl, INDEX_DEADLINE_MS)).toString("utf8")));
+  const list = await download(indexUrl, { what: "the envtest index", deadlineMs: INDEX_DEADLINE_MS, progress });
+  const index = indexShape.safeParse(parse(list.toString("utf8")));
   if (!index.success)
     throw new KeysteadError("part_failed", `The envtest index ${indexUrl} has an unknown form`, { cause: index.error });
 
-  const platform = `${process.platform}-${process.arch === "x64" ? "amd64" : process.arch}`;
+  const platform = `${process.platform}-${ARCHITECTURE}`;
   const { release, archive } = newest(index.data, version, platform);
-  progress(`downloading etcd, kube-apiserver and kubectl ${release} for ${platform}`);
-  const bytes = await fetchBytes(archive.selfLink, ARCHIVE_DEADLINE_MS);
+  const what = `etcd, kube-apiserver and kubectl ${release} for ${platform}`;
+  const bytes = await download(archive.selfLink, { what, deadlineMs: ARCHIVE_DEADLINE_MS, progress });
   const hash = createHash("sha512").update(bytes).digest("hex");
   if (hash !== archive.hash) {
     throw new KeysteadError(
@@ -63,17 +68,6 @@ function newest(
     if (archive) return { release, archive };
   }
   throw new KeysteadError("part_failed", `There is no envtest archive of Kubernetes ${minor}x for ${platform}`);
-}
-
-async function fetchBytes(url: string, deadlineMs: number): Promise<Buffer> {
-  try {
-    const answer = await fetch(url, { signal: AbortSignal.timeout(deadlineMs) });
-    if (!answer.ok) throw new KeysteadError("part_failed", `${url} answers ${answer.status}`);
-    return Buffer.from(await answer.arrayBuffer());
-  } catch (error) {
-    if (error instanceof KeysteadError) throw error;
-    throw new KeysteadError("part_failed", `${new URL(url).host} cannot be reached`, { cause: error });
-  }
 }
 
 function unpack(archive: Buffer, folder: string): Promise<void> {
