@@ -35,6 +35,7 @@ export interface ClusterOptions {
 export async function startLocalCluster(options: ClusterOptions): Promise<Cluster> {
   const binaries = await findBinaries(options.progress, options.signal);
   options.progress("starting the control plane");
+  const startedAt = Date.now();
   const controlPlane = await startControlPlane({
     directory: join(options.directory, "control-plane"),
     binaries,
@@ -42,6 +43,7 @@ export async function startLocalCluster(options: ClusterOptions): Promise<Cluste
     durable: true,
     audit: false,
   });
+  options.progress(`the control plane is up after ${((Date.now() - startedAt) / 1000).toFixed(1)} s`);
   const kubeconfig = join(options.directory, "kubeconfig");
   writeText(kubeconfig, readFileSync(controlPlane.kubeconfig, "utf8"));
   return {

@@ -15,6 +15,8 @@ import type { Workbench } from "./workbench.ts";
 export async function runStart(args: readonly string[], stop: StopRequest): Promise<number> {
   const terminal = createTerminal(process.stdout);
   let options: StartOptions | undefined;
+  let askedToStopAt = Date.now();
+  stop.signal.addEventListener("abort", () => (askedToStopAt = Date.now()));
   try {
     options = readStartOptions(args, process.env);
     if (options) await runWorkbench(options, terminal, stop);
@@ -23,7 +25,7 @@ export async function runStart(args: readonly string[], stop: StopRequest): Prom
   } catch (error) {
     if (stop.signal.aborted) {
       // What fails because everything is being ended is not news.
-      terminal.line("Keystead has stopped.");
+      terminal.line(`Keystead has stopped. That took ${secondsSince(askedToStopAt)} s.`);
       return 0;
     }
     terminal.line(terminal.red(messageOf((options && diskFull(options.dataDirectory)) ?? error)));
@@ -49,8 +51,7 @@ async function runWorkbench(options: StartOptions, terminal: Terminal, stop: Sto
     });
     using workbench = await Promise.race([starting, stop.requested]);
     printSummary(workbench, options, terminal);
-    const seconds = (Date.now() - startedAt) / 1000;
-    terminal.line(terminal.dim(`Started in ${seconds.toFixed(1)} s. Ctrl-C stops everything.`));
+    terminal.line(terminal.dim(`Started in ${secondsSince(startedAt)} s. Ctrl-C stops everything.`));
     terminal.line(terminal.bold("Keystead is ready"));
     ready = true;
     return await Promise.race([stop.requested, firstEnd(workbench)]);
@@ -63,6 +64,10 @@ async function firstEnd(workbench: Workbench): Promise<never> {
   const { cluster, database, controller, api } = workbench;
   const parts = [...cluster.parts, ...database.parts, controller.child, api.child];
   throw endedEarly(await Promise.race(parts.map((part) => part.ended.then(() => part))));
+}
+
+function secondsSince(instant: number): string {
+  return ((Date.now() - instant) / 1000).toFixed(1);
 }
 
 function messageOf(error: unknown): string {

@@ -134,6 +134,10 @@ test(
     first.signal("SIGTERM");
     await expect(within(STOP_DEADLINE_MS, first.ended)).resolves.toBe(0);
     expect(stillRunning(processes)).toEqual([]);
+    // What both took is said to who ran it, and held to no limit here, where every other test runs at the same time.
+    expect(first.output()).toMatch(/^the control plane is up after \d+\.\d s$/m);
+    expect(first.output()).toMatch(/^Started in \d+\.\d s\./m);
+    expect(first.output()).toMatch(/^Keystead has stopped\. That took \d+\.\d s\.$/m);
     expect(namesOf(processes)).toEqual([
       "api",
       "controller",
