@@ -94,18 +94,23 @@ test("what the next 7 days will purge is in a metric of every process", async ()
   expect(metrics).toMatch(/^keystead_purge_upcoming_rows\{kind="connection"\} 0$/m);
 });
 
-test("a process that is told to end in the middle of a purge ends in good order, and the next one finishes it", async () => {
-  await objects.apply(environment("large"), integration("large", "large"));
-  await objects.ready("integration/large");
-  await insertDeletedConnections(database.ownerUrl, 6_000);
-  const total = (await rows()).length;
-  await using first = installation.start("api");
-  await eventually(async () => expect((await rows()).length).toBeLessThan(total));
-  expect(await first.end("SIGTERM")).toBe(0);
-  const left = (await rows()).length;
-  expect(left).toBeGreaterThan(0);
-  expect(first.output()).not.toContain("cut off");
+test(
+  "a process that is told to end in the middle of a purge ends in good order, and the next one finishes it",
+  { timeout: 120_000 },
+  async () => {
+    await objects.apply(environment("large"), integration("large", "large"));
+    await objects.ready("integration/large");
+    await insertDeletedConnections(database.ownerUrl, 3_000);
+    const total = (await rows()).length;
+    await using first = installation.start("api");
+    await eventually(async () => expect((await rows()).length).toBeLessThan(total));
+    expect(await first.end("SIGTERM")).toBe(0);
+    const left = (await rows()).length;
+    expect(left).toBeGreaterThan(0);
+    expect(first.output()).not.toContain("cut off");
 
-  installation.start("api");
-  await eventually(async () => expect(await rows()).toEqual([]));
-});
+    installation.start("api");
+    // It leaves four fifths of the time to others, and on a busy machine that is long.
+    await eventually(async () => expect(await rows()).toEqual([]), { deadlineMs: 90_000 });
+  },
+);
