@@ -23,6 +23,11 @@ const TARGET_MS = 10;
 
 /** Rows of the first batch: even at 1 ms a row it ends within the 200 ms. */
 const FIRST_SIZE = 100;
+/**
+ * Where the way to the database or a busy machine makes every transaction slow, one of fewer rows is no faster: with sizes down
+ * to one such a purge does ten rows a second.
+ */
+const SMALLEST_SIZE = 50;
 /** Beyond, the cost of a transaction is no part of the whole any more. */
 const LARGEST_SIZE = 1_000;
 
@@ -50,10 +55,10 @@ export async function inBatches<Cursor>(
   return false;
 }
 
-/** Rows of the next batch after one of `size` rows took so long: at most twice as many, and as few as one. Pure. */
+/** Rows of the next batch after one of `size` rows took so long: at most twice as many. Pure. */
 export function nextSize(size: number, tookMs: number): number {
   const aimed = Math.min(size * 2, Math.round((size * TARGET_MS) / Math.max(tookMs, 1)));
-  return Math.min(LARGEST_SIZE, Math.max(1, aimed));
+  return Math.min(LARGEST_SIZE, Math.max(SMALLEST_SIZE, aimed));
 }
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {
