@@ -4,9 +4,11 @@ import type { ObjectKey } from "../kube/object.ts";
 import { createWorkQueue } from "../kube/work-queue.ts";
 import type { Parsed } from "../resources/parse.ts";
 import { catchUp } from "./catch-up.ts";
+import { createReferenceIndex } from "./references.ts";
 import type { Rows } from "./rows.ts";
 import type { KeysteadResource } from "./targets.ts";
 
+const references = createReferenceIndex();
 const NO_LOG = { warn: () => undefined };
 
 /** A kind whose passes are only written down. */
@@ -49,6 +51,7 @@ test("parents have their pass before those that refer to them, and each kind beg
   const connections = kindOf("Connection", ["c"], passes);
   await catchUp({
     kinds: [environments, integrations, connections],
+    references,
     rows: rowsThat(),
     log: NO_LOG,
     signal: new AbortController().signal,
@@ -74,7 +77,8 @@ test.each(["Environment", "Integration", "Connection"] as const)(
     const followed = kindOf(kind, namesOf(10_000), passes);
     await catchUp({
       kinds: [followed],
-      rows: rowsThat((count, of) => void loaded.push(`${of} ${count}`)),
+      references,
+    rows: rowsThat((count, of) => void loaded.push(`${of} ${count}`)),
       log: NO_LOG,
       signal: new AbortController().signal,
       begins: () => undefined,
@@ -92,6 +96,7 @@ test("rows that cannot be loaded ahead leave it to each pass", async () => {
   const warnings: unknown[] = [];
   await catchUp({
     kinds: [connections],
+    references,
     rows: {
       ...rowsThat(),
       prefetch: () => Promise.reject(new Error("the database is away")),
@@ -112,6 +117,7 @@ test("a leader that is told to stop feeds its queues no longer", async () => {
   const connections = kindOf("Connection", namesOf(3_000), passes);
   await catchUp({
     kinds: [connections],
+    references,
     rows: rowsThat(() => stop.abort()),
     log: NO_LOG,
     signal: stop.signal,

@@ -2,6 +2,8 @@ import type { ObjectKey } from "../kube/object.ts";
 import type { WorkQueue } from "../kube/work-queue.ts";
 import type { Parsed } from "../resources/parse.ts";
 import type { Log } from "../telemetry/log.ts";
+import { catchUpOrder } from "./catch-up-order.ts";
+import type { ReferenceIndex } from "./references.ts";
 import type { Rows } from "./rows.ts";
 import type { KeysteadResource } from "./targets.ts";
 
@@ -14,6 +16,7 @@ interface CatchUpKind {
 interface CatchUpOptions {
   /** Each kind before those that refer to it. */
   readonly kinds: readonly CatchUpKind[];
+  readonly references: Pick<ReferenceIndex, "shared">;
   readonly rows: Pick<Rows, "prefetch" | "dropPrefetched">;
   readonly log: Pick<Log, "warn">;
   readonly signal: AbortSignal;
@@ -40,7 +43,7 @@ const REFILL_BELOW = 100;
 export async function catchUp(options: CatchUpOptions): Promise<void> {
   for (const kind of options.kinds) {
     options.begins(kind.kind);
-    for (const chunk of chunksOf([...kind.objects.keys()])) {
+    for (const chunk of chunksOf(catchUpOrder(kind.kind, kind.objects.keys(), options.references))) {
       await kind.queue.whenBelow(REFILL_BELOW);
       if (options.signal.aborted) return;
       await loadAhead(kind, chunk, options);

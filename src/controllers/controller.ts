@@ -140,6 +140,7 @@ export function startController(options: ControllerOptions): Controller {
       for (const { queue } of followed) queue.start();
       await catchUp({
         kinds: followed,
+        references,
         rows,
         log,
         signal,

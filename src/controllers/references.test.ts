@@ -37,6 +37,8 @@ test("whatever the order of updates, it holds what a plain table of owners would
         const owners = [...table].filter(([, refers]) => refers.includes(target)).map(([owner]) => owner);
         expect(new Set(index.ownersOf(target))).toEqual(new Set(owners));
         expect(index.has(target)).toBe(owners.length > 0);
+        expect(index.count(target)).toBe(owners.length);
+        expect([...index.shared()].some(([shared]) => shared === target)).toBe(owners.length > 1);
       }
     }),
   );

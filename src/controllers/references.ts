@@ -8,6 +8,10 @@ export interface ReferenceIndex {
   update(owner: string, before: readonly string[], now: readonly string[]): void;
   ownersOf(target: string): Iterable<string>;
   has(target: string): boolean;
+  /** How many owners refer to the target. */
+  count(target: string): number;
+  /** Every target with more than one owner, and its owners. */
+  shared(): Iterable<readonly [target: string, owners: ReadonlySet<string>]>;
 }
 
 export function createReferenceIndex(): ReferenceIndex {
@@ -40,5 +44,12 @@ export function createReferenceIndex(): ReferenceIndex {
       return typeof held === "string" ? [held] : held;
     },
     has: (target) => owners.has(target),
+    count(target) {
+      const held = owners.get(target);
+      return typeof held === "object" ? held.size : Number(held !== undefined);
+    },
+    *shared() {
+      for (const [target, held] of owners) if (typeof held === "object" && held.size > 1) yield [target, held];
+    },
   };
 }

@@ -29,6 +29,7 @@ export function createSecretWatch({ references, wake, metrics, ...options }: Sec
   const secrets = createSecrets(options.client, {
     version: (key) => watched?.get(key),
     adopt: (secret) => watched?.adopt(secret),
+    referrers: (key) => references.count(targetKey("Secret", key)),
   });
 
   function heard(key: ObjectKey): void {

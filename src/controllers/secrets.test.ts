@@ -16,10 +16,11 @@ afterAll(async () => {
   await server[Symbol.asyncDispose]();
 });
 
-function newSecrets() {
+function newSecrets(referrers = 1) {
   return createSecrets(client, {
     version: (key) => shown.get(key),
     adopt: ({ metadata: { name, uid, resourceVersion } }) => void shown.set(`ns/${name}`, { uid, resourceVersion }),
+    referrers: () => referrers,
   });
 }
 
@@ -108,17 +109,21 @@ test("a right that is missing is an error for everybody who waits, and not remem
   expect(await secrets.read("ns", "guarded")).toBeDefined();
 });
 
-test("no more than a megabyte of payloads is held: the oldest go first", async () => {
-  const secrets = newSecrets();
-  const large = { token: "x".repeat(400_000) };
+test("a Secret that fills the API server's limit is read once for all who refer to it", async () => {
+  const secrets = newSecrets(10);
+  server.script("call", answer("largest", "1", { token: "x".repeat(1_400_000) }));
+  await Promise.all(Array.from({ length: 4 }, () => secrets.read("ns", "largest")));
+  for (let reader = 4; reader < 10; reader += 1) await secrets.read("ns", "largest");
+  expect(asked("largest")).toBe(1);
+});
+
+test("what all who refer to them have read is let go for others: another read asks the API server", async () => {
+  const secrets = newSecrets(1);
   for (const name of ["one", "two", "three"]) {
-    server.script("call", answer(name, "1", large));
+    server.script("call", answer(name, "1", { token: "x".repeat(700_000) }));
     await secrets.read("ns", name);
   }
-  await secrets.read("ns", "three");
-  expect(asked("three")).toBe(1);
-
-  server.script("call", answer("one", "1", large));
+  server.script("call", answer("one", "1"));
   await secrets.read("ns", "one");
   expect(asked("one")).toBe(2);
 });

@@ -3,6 +3,7 @@ import type { KubeClient } from "../kube/client.ts";
 import type { CallPriority } from "../kube/call-slots.ts";
 import { type ObjectKey, objectKey, splitKey } from "../kube/object.ts";
 import { SECRET, resourcePath } from "../kube/resource-path.ts";
+import { createPayloads } from "./payloads.ts";
 import type { SecretObject } from "./secret-value.ts";
 
 /** Identity and version of a Secret, all that the watch keeps of it. */
@@ -10,12 +11,6 @@ export interface SecretVersion {
   readonly uid: string;
   readonly resourceVersion: string;
 }
-
-/**
- * Payloads remembered between reads, in bytes of base64: enough for the Secrets that many Connections share, and a
- * bound on how much secret material the process holds.
- */
-const PAYLOAD_CACHE_BYTES = 1_048_576;
 
 /**
  * What the controller knows of Secrets: versions from the metadata watch, payloads by name and only when used. Reads of
@@ -33,36 +28,27 @@ export interface Secrets {
   changed(key: ObjectKey): void;
 }
 
-/** What the metadata watch knows. */
+/** What the watches know. */
 export interface SecretVersions {
   readonly version: (key: ObjectKey) => SecretVersion | undefined;
   /** Takes in a Secret that nobody referred to when the watch went past it: from then on its end is heard of, too. */
   readonly adopt: (secret: SecretObject) => void;
+  /** How many resources refer to a Secret. */
+  readonly referrers: (key: ObjectKey) => number;
 }
 
-export function createSecrets(client: KubeClient, { version, adopt }: SecretVersions): Secrets {
-  const inFlight = new Map<ObjectKey, { answer: Promise<SecretObject | undefined>; overtaken: boolean }>();
-  const payloads = new Map<ObjectKey, { secret: SecretObject; bytes: number }>();
-  let payloadBytes = 0;
+/** A GET under way, and for how many. */
+interface Flight {
+  answer: Promise<SecretObject | undefined>;
+  overtaken: boolean;
+  readers: number;
+}
 
-  function forgetPayload(key: ObjectKey): void {
-    payloadBytes -= payloads.get(key)?.bytes ?? 0;
-    payloads.delete(key);
-  }
+export function createSecrets(client: KubeClient, { version, adopt, referrers }: SecretVersions): Secrets {
+  const inFlight = new Map<ObjectKey, Flight>();
+  const payloads = createPayloads(referrers);
 
-  function remember(key: ObjectKey, secret: SecretObject): void {
-    const bytes = Object.values(secret.data ?? {}).reduce((sum, value) => sum + value.length, 0);
-    forgetPayload(key);
-    payloads.set(key, { secret, bytes });
-    payloadBytes += bytes;
-    for (const oldest of payloads.keys()) {
-      if (payloadBytes <= PAYLOAD_CACHE_BYTES) break;
-      forgetPayload(oldest);
-    }
-  }
-
-  async function get(key: ObjectKey, priority: CallPriority | undefined): Promise<SecretObject | undefined> {
-    const flight = inFlight.get(key);
+  async function get(key: ObjectKey, flight: Flight, priority?: CallPriority): Promise<SecretObject | undefined> {
     try {
       const secret = await client.request<SecretObject>({
         method: "GET",
@@ -70,9 +56,9 @@ export function createSecrets(client: KubeClient, { version, adopt }: SecretVers
         priority,
       });
       // An event that came while the answer was on its way may be newer than the answer: then the watch knows better.
-      if (!flight?.overtaken) {
+      if (!flight.overtaken) {
         adopt(secret);
-        remember(key, secret);
+        payloads.keep(key, secret, flight.readers);
       }
       return secret;
     } catch (error) {
@@ -86,23 +72,24 @@ export function createSecrets(client: KubeClient, { version, adopt }: SecretVers
     async read(namespace, name, priority) {
       const key = objectKey(namespace, name);
       const known = version(key);
-      const held = payloads.get(key)?.secret;
+      const held = payloads.find(key);
       if (held && held.metadata.resourceVersion === known?.resourceVersion && held.metadata.uid === known.uid) {
         return held;
       }
       let flight = inFlight.get(key);
       if (!flight || flight.overtaken) {
-        const started = { answer: Promise.resolve<SecretObject | undefined>(undefined), overtaken: false };
+        const started: Flight = { answer: Promise.resolve(undefined), overtaken: false, readers: 0 };
         inFlight.set(key, started);
-        started.answer = get(key, priority).finally(() => {
+        started.answer = get(key, started, priority).finally(() => {
           if (inFlight.get(key) === started) inFlight.delete(key);
         });
         flight = started;
       }
+      flight.readers += 1;
       return await flight.answer;
     },
     changed(key) {
-      forgetPayload(key);
+      payloads.forget(key);
       const flight = inFlight.get(key);
       if (flight) flight.overtaken = true;
     },
