@@ -4,6 +4,7 @@ import { KUBERNETES_VERSION } from "../dev/control-plane/binaries.ts";
 import { asKeysteadError, KeysteadError } from "../src/errors.ts";
 import { catchUp } from "./catch-up.ts";
 import { dataKey } from "./data-key.ts";
+import { edit } from "./edit.ts";
 import { encryptionKey } from "./encryption-key.ts";
 import { memory } from "./memory.ts";
 import { newcomer } from "./newcomer.ts";
@@ -28,6 +29,7 @@ const TABLES: readonly Table[] = [
   newcomer,
   restart,
   trickle,
+  edit,
   memory,
   read,
   readLatency,

@@ -1,9 +1,9 @@
 import { randomBytes } from "node:crypto";
 import { setTimeout as delay } from "node:timers/promises";
-import { hasCode } from "../../src/errors.ts";
+import { hasCode, KeysteadError } from "../../src/errors.ts";
 import { CONNECTION, ENVIRONMENT, INTEGRATION } from "../../src/resources/kinds.ts";
 import type { KubeClient } from "../../src/kube/client.ts";
-import type { KubeObject } from "../../src/kube/object.ts";
+import type { KubeObject, KubeSecret } from "../../src/kube/object.ts";
 import { listPages } from "../../src/kube/list.ts";
 import { apiVersionOf, NAMESPACE, resourcePath, SECRET, type ResourceKind } from "../../src/kube/resource-path.ts";
 import { inParallel } from "./measure.ts";
@@ -13,6 +13,9 @@ const IN_FLIGHT = 32;
 
 /** Between two looks at whether they are gone: a list of thousands is no small answer. */
 const RELEASE_POLL_MS = 500;
+
+const POLL_MS = 100;
+const PATIENCE_MS = 60_000;
 
 /** Length of the token that each Secret holds, in characters: with its field the credential is about 1 KiB. */
 export const TOKEN_CHARACTERS = 1_000;
@@ -54,8 +57,37 @@ export async function createConnections(
 }
 
 export async function createSecret(client: KubeClient, namespace: string, name: string): Promise<void> {
-  const token = randomBytes(TOKEN_CHARACTERS / 2).toString("hex");
-  await create(client, SECRET, namespace, { metadata: { name }, stringData: { [TOKEN_KEY]: token } });
+  await create(client, SECRET, namespace, { metadata: { name }, stringData: { [TOKEN_KEY]: newToken() } });
+}
+
+/** A token like those that Secrets are made with. */
+export function newToken(): string {
+  return randomBytes(TOKEN_CHARACTERS / 2).toString("hex");
+}
+
+/** Puts another token into a Secret that was made by `createSecret`. */
+export async function editSecret(client: KubeClient, namespace: string, name: string, token: string): Promise<void> {
+  await client.request({
+    method: "PATCH",
+    path: resourcePath(SECRET, { namespace, name }),
+    contentType: "application/merge-patch+json",
+    body: { stringData: { [TOKEN_KEY]: token } },
+    discardAnswer: true,
+  });
+}
+
+/** Resolves with the secret key of a namespace's Environment once a controller has written it. Throws `part_failed` after a minute. */
+export async function whenSecretKey(client: KubeClient, namespace: string): Promise<string> {
+  const path = resourcePath(SECRET, { namespace, name: `${ENVIRONMENT_NAME}-keystead` });
+  for (const giveUpAt = performance.now() + PATIENCE_MS; performance.now() < giveUpAt; await delay(POLL_MS)) {
+    try {
+      const { data } = await client.request<KubeSecret>({ method: "GET", path });
+      return Buffer.from(data?.["KEYSTEAD_SECRET_KEY"] ?? "", "base64").toString("utf8");
+    } catch (error) {
+      if (!hasCode(error, "kube_not_found")) throw error;
+    }
+  }
+  throw new KeysteadError("part_failed", `No secret key was written within ${PATIENCE_MS / 1_000} s`);
 }
 
 /** A Secret that no resource refers to. */

@@ -38,6 +38,11 @@ export interface Contender {
   readonly request: (connectionId: string) => string;
 }
 
+/** The API as a process of its own. */
+export interface RunningApi extends Contender {
+  stop(): Promise<void>;
+}
+
 /** Cluster and release of all resources here. */
 const MANAGER = { cluster: "bench", release: "keystead" };
 
@@ -119,11 +124,11 @@ export interface ApiOptions {
 export async function startApi(
   children: ChildProcesses,
   { url }: Pick<ArenaDatabase, "url">,
-  stored: Stored,
+  stored: Pick<Stored, "encryptionKey" | "secretKey">,
   { name = "api", environment = {} }: ApiOptions = {},
-): Promise<Contender> {
+): Promise<RunningApi> {
   const [port = 0, metricsPort = 0] = await freePorts(2);
-  const { pid } = children.start({
+  const child = children.start({
     name,
     command: process.execPath,
     args: [...nodeArguments(), EMITTED_MAIN, "api"],
@@ -140,7 +145,14 @@ export async function startApi(
     stopPhase: 2,
   });
   await whenServed(`http://127.0.0.1:${port}/readyz`);
-  return { pid, port, request: (id) => readRequest(id, stored.secretKey) };
+  return {
+    pid: child.pid,
+    port,
+    request: (id) => readRequest(id, stored.secretKey),
+    async stop() {
+      await child.stop();
+    },
+  };
 }
 
 /** The bytes of a read of a connection that was filled in. */
