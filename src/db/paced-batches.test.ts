@@ -47,3 +47,7 @@ test.each([
 ])("after $size rows in $tookMs ms the next batch has $next: $why", ({ size, tookMs, next }) => {
   expect(nextSize(size, tookMs)).toBe(next);
 });
+
+test("rows that may each be slow are taken one by one where they are", () => {
+  expect([nextSize(10, 5_000, 1), nextSize(1, 100, 1)]).toEqual([1, 1]);
+});

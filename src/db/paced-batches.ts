@@ -25,7 +25,7 @@ const TARGET_MS = 10;
 const FIRST_SIZE = 100;
 /**
  * Where the way to the database or a busy machine makes every transaction slow, one of fewer rows is no faster: with sizes down
- * to one such a purge does ten rows a second.
+ * to one such a purge does ten rows a second. Work that begins with fewer, since its rows may be slow, keeps to that.
  */
 const SMALLEST_SIZE = 50;
 /** Beyond, the cost of a transaction is no part of the whole any more. */
@@ -49,16 +49,16 @@ export async function inBatches<Cursor>(
     if (count < size) return true;
     const tookMs = performance.now() - startedAt;
     after = last;
-    size = nextSize(size, tookMs);
+    size = nextSize(size, tookMs, Math.min(firstSize, SMALLEST_SIZE));
     await rest(tookMs * (1 / pace.share - 1), pace.signal);
   }
   return false;
 }
 
 /** Rows of the next batch after one of `size` rows took so long: at most twice as many. Pure. */
-export function nextSize(size: number, tookMs: number): number {
+export function nextSize(size: number, tookMs: number, smallest = SMALLEST_SIZE): number {
   const aimed = Math.min(size * 2, Math.round((size * TARGET_MS) / Math.max(tookMs, 1)));
-  return Math.min(LARGEST_SIZE, Math.max(SMALLEST_SIZE, aimed));
+  return Math.min(LARGEST_SIZE, Math.max(smallest, aimed));
 }
 
 async function rest(ms: number, signal: AbortSignal): Promise<void> {
