@@ -78,7 +78,7 @@ test.each(["Environment", "Integration", "Connection"] as const)(
     await catchUp({
       kinds: [followed],
       references,
-    rows: rowsThat((count, of) => void loaded.push(`${of} ${count}`)),
+      rows: rowsThat((count, of) => void loaded.push(`${of} ${count}`)),
       log: NO_LOG,
       signal: new AbortController().signal,
       begins: () => undefined,
