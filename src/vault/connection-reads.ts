@@ -1,7 +1,8 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import type { ConnectionSummaryRow } from "./connection-summary.ts";
-import { accountOf, admits, callingActor, permits, selects } from "./permission.ts";
+import { accountOf, callingActor, permits } from "./permission.ts";
+import { connectionOfWay, environmentOfKey, SEALED_COLUMNS } from "./way-fragments.ts";
 
 /** One question for a connection. */
 export interface ConnectionRead {
@@ -61,10 +62,8 @@ export type ConnectionReadRow = ReadPermissions &
  * The way from a key to an integration is looked up once for all who go it; what follows is a look-up for each question.
  *
  * Each step is one look-up by a unique index (the primary keys of `key_digests` and `environments`,
- * `integrations_unique_key`, `connections_connection_id`); "limit 1" says so to the planner, which would else join from
- * whichever table looks small, and keep to it when it no longer is. How large a value is stands beside it; it is fetched
- * only where it is given, and only then recorded as read. Sealed values come in base64: two thirds of the
- * bytes of a `bytea` in hex, and a quarter of the time to decode.
+ * `integrations_unique_key`, `connections_connection_id`); see `way-fragments.ts`. How large a value is stands beside it; it is
+ * fetched only where it is given, and only then recorded as read.
  */
 const readText = (recorded: string): string => `with way as materialized (
      select a.way, a.fingerprint, ${accountOf("k", "e")} as account, a.address,
@@ -80,12 +79,7 @@ const readText = (recorded: string): string => `with way as materialized (
          where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
          limit 1
       ) k
-      cross join lateral (
-        select e.environment_id, e.owner_namespace
-          from keystead.environments e
-         where e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "a.address")}
-         limit 1
-      ) e
+      ${environmentOfKey("a.address")}
        left join lateral (
         select n.integration_id, n.provider
           from keystead.integrations n
@@ -105,20 +99,12 @@ const readText = (recorded: string): string => `with way as materialized (
        from unnest((select $5::int[]), (select $6::text[]), (select $7::int[]))
             with ordinality as q (way, connection_id, occurrences, position)
        join way w on w.way = q.way
-       left join lateral (
-        select c.*, octet_length(c.config_sealed) + coalesce(octet_length(c.credentials_sealed), 0) as sealed_bytes
-          from keystead.connections c
-         where c.environment_id = w.environment_id and c.integration_id = w.integration_id
-           and c.connection_id = q.connection_id and c.deleted_at is null
-           and ${selects("w", "c")}
-         limit 1
-      ) c on true
+       ${connectionOfWay({ environment: "w", integration: "w", key: "w", asked: "q" })}
    )${recorded}
    select position, is_large, may_read, may_read_credentials, integration_id, provider, environment_id,
           connection_row_id, numeric_id, end_user, tags, metadata, created_at, updated_at,
           credentials_type, credentials_expires_at,
-          case when not is_large then encode(credentials_sealed, 'base64') end as credentials_sealed, credentials_revision,
-          case when not is_large then encode(config_sealed, 'base64') end as config_sealed, config_revision
+          ${SEALED_COLUMNS}
      from found`;
 
 const READ_AND_RECORD = statement(

@@ -2,7 +2,8 @@ import type { JsonObject } from "../crypto/canonical-json.ts";
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import { type ConnectionRead, type FoundConnectionRow, TOO_LARGE } from "./connection-reads.ts";
-import { accountOf, admits, callingActor, permits, selects } from "./permission.ts";
+import { accountOf, callingActor, permits } from "./permission.ts";
+import { connectionOfWay, environmentOfKey, SEALED_COLUMNS } from "./way-fragments.ts";
 
 /** How far the way from key to connection went. A key that opens nothing has no row. */
 export type ProxiedRow = { readonly may_proxy: boolean } & (
@@ -40,12 +41,7 @@ const READ_AND_RECORD = statement(
          where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
          limit 1
       ) k
-      cross join lateral (
-        select e.environment_id, e.owner_namespace
-          from keystead.environments e
-         where e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "a.address")}
-         limit 1
-      ) e
+      ${environmentOfKey("a.address")}
        left join lateral (
         select n.integration_id, n.unique_key, n.provider, n.settings, n.accepted_origins, n.owner_namespace
           from keystead.integrations n
@@ -53,13 +49,7 @@ const READ_AND_RECORD = statement(
            and k.may_proxy
          limit 1
       ) n on true
-       left join lateral (
-        select c.*, octet_length(c.config_sealed) + coalesce(octet_length(c.credentials_sealed), 0) as sealed_bytes
-          from keystead.connections c
-         where c.environment_id = e.environment_id and c.integration_id = n.integration_id
-           and c.connection_id = a.connection_id and c.deleted_at is null and ${selects("k", "c")}
-         limit 1
-      ) c on true
+       ${connectionOfWay({ environment: "e", integration: "n", key: "k", asked: "a" })}
    ),
    recorded as (
      insert into keystead.audit_events (
@@ -73,8 +63,7 @@ const READ_AND_RECORD = statement(
    select position, is_large, may_proxy, integration_id, unique_key, provider, settings, accepted_origins, namespace,
           environment_id, connection_row_id, numeric_id, connection_id, end_user, tags, metadata, created_at, updated_at,
           credentials_type, credentials_expires_at,
-          case when not is_large then encode(credentials_sealed, 'base64') end as credentials_sealed, credentials_revision,
-          case when not is_large then encode(config_sealed, 'base64') end as config_sealed, config_revision
+          ${SEALED_COLUMNS}
      from found`,
 );
 
