@@ -3,11 +3,9 @@ import { request as httpRequest, type ClientRequest, type IncomingMessage } from
 import { connect, constants, type ClientHttp2Session, type ClientHttp2Stream } from "node:http2";
 import { connect as connectTcp } from "node:net";
 import { text as readText } from "node:stream/consumers";
-import { afterAll, beforeAll, describe, expect, test } from "vitest";
-import { createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
-import { allowing } from "./support/outbound.ts";
-import { selfSigned } from "./support/self-signed.ts";
-import { startUpstream, type Upstream } from "./support/upstream.ts";
+import { afterAll, describe, expect, test } from "vitest";
+import { startTestApi, type TestApi } from "./support/api-server.ts";
+import { startProxyingApis } from "./support/proxying-apis.ts";
 
 // How long the body of a request may take: 30 s, but through the proxy as long as it flows. Here both are shorter.
 
@@ -15,39 +13,12 @@ const BODY_MS = 300;
 const PAUSE_MS = 900;
 const LIMITS = { headers: 300, body: BODY_MS, check: 50, providerIdle: PAUSE_MS };
 
-let plain: TestApi;
-let secure: TestApi;
-let upstream: Upstream;
-let ca: string;
-const shops = new Map<TestApi, TestEnvironment>();
+// Sends back what it gets, as it gets it.
+const apis = await startProxyingApis(LIMITS, (asked, answer) => void asked.pipe(answer.writeHead(200)));
+const { plain, secure, ca } = apis;
+afterAll(() => apis[Symbol.asyncDispose]());
 
-beforeAll(async () => {
-  // Sends back what it gets, as it gets it.
-  upstream = await startUpstream({ listener: (asked, answer) => void asked.pipe(answer.writeHead(200)) });
-  const certificate = await selfSigned("localhost");
-  ca = certificate.cert;
-  const options = { cutOff: AbortSignal.abort(), wayOut: { allow: allowing("127.0.0.1") } };
-  plain = await startTestApi(LIMITS, options);
-  secure = await startTestApi(LIMITS, { ...options, certificate: { ...certificate, expiresAt: new Date() } });
-  for (const api of [plain, secure]) {
-    const shop = await createEnvironment(api);
-    await shop.connection(await shop.integration("echo", { proxy: { baseUrl: upstream.url } }), "acme");
-    shops.set(api, shop);
-  }
-});
-
-afterAll(async () => {
-  await plain[Symbol.asyncDispose]();
-  await secure[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
-
-const headersFor = (api: TestApi) => ({
-  authorization: `Bearer ${shops.get(api)?.key}`,
-  "provider-config-key": "echo",
-  "connection-id": "acme",
-  "content-type": "application/json",
-});
+const headersFor = (api: TestApi) => ({ ...apis.headersFor(api), "content-type": "application/json" });
 
 function openSession(): ClientHttp2Session {
   return connect(secure.url, { ca, servername: "localhost" });
@@ -125,9 +96,7 @@ test("a body that is kept for retries may take its time as well, and a pause in 
 
 test("a body that has arrived waits for the database as long as any request, and gets its answer", async () => {
   await using waiting = await startTestApi({ providerIdle: 100, answer: 600 }, { cutOff: AbortSignal.abort() });
-  const shop = await createEnvironment(waiting);
-  await shop.connection(await shop.integration("echo", { proxy: { baseUrl: upstream.url } }), "acme");
-  shops.set(waiting, shop);
+  await apis.connect(waiting);
   waiting.wire.goDead();
   const answer = await fetch(`${waiting.url}/proxy/x`, { method: "POST", headers: headersFor(waiting), body: "all" });
   expect(answer.status).toBe(503);

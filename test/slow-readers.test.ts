@@ -2,12 +2,12 @@ import { once } from "node:events";
 import { request as httpRequest, type IncomingMessage } from "node:http";
 import { connect as connectHttp2, constants, type ClientHttp2Session } from "node:http2";
 import { connect as connectTcp } from "node:net";
-import { afterAll, beforeAll, expect, test } from "vitest";
-import { createEnvironment, startTestApi, type TestApi, type TestEnvironment } from "./support/api-server.ts";
+import { afterAll, expect, test } from "vitest";
+import { startTestApi } from "./support/api-server.ts";
 import { allowing } from "./support/outbound.ts";
+import { startProxyingApis } from "./support/proxying-apis.ts";
 import { selfSigned } from "./support/self-signed.ts";
 import { startSeverableProxy } from "./support/severable-proxy.ts";
-import { startUpstream, type Upstream } from "./support/upstream.ts";
 
 // How long an answer may wait for its caller to take it: 60 s, and here less.
 
@@ -17,37 +17,11 @@ const LIMITS = { answerTaken: TAKEN_MS, check: 50, keepAlive: 300 };
 /** More than the sockets on both sides take. */
 const LARGE = Buffer.alloc(32 * 1024 * 1024, "x");
 
-let plain: TestApi;
-let secure: TestApi;
-let upstream: Upstream;
-let ca: string;
-const shops = new Map<TestApi, TestEnvironment>();
+const apis = await startProxyingApis(LIMITS, (_asked, answer) => void answer.writeHead(200).end(LARGE));
+const { plain, secure, ca } = apis;
+afterAll(() => apis[Symbol.asyncDispose]());
 
-beforeAll(async () => {
-  upstream = await startUpstream({ listener: (_asked, answer) => void answer.writeHead(200).end(LARGE) });
-  const certificate = await selfSigned("localhost");
-  ca = certificate.cert;
-  const options = { cutOff: AbortSignal.abort(), wayOut: { allow: allowing("127.0.0.1") } };
-  plain = await startTestApi(LIMITS, options);
-  secure = await startTestApi(LIMITS, { ...options, certificate: { ...certificate, expiresAt: new Date() } });
-  for (const api of [plain, secure]) {
-    const shop = await createEnvironment(api);
-    await shop.connection(await shop.integration("large", { proxy: { baseUrl: upstream.url } }), "acme");
-    shops.set(api, shop);
-  }
-});
-
-afterAll(async () => {
-  await plain[Symbol.asyncDispose]();
-  await secure[Symbol.asyncDispose]();
-  await upstream[Symbol.asyncDispose]();
-});
-
-const headersFor = (api: TestApi) => ({
-  authorization: `Bearer ${shops.get(api)?.key}`,
-  "provider-config-key": "large",
-  "connection-id": "acme",
-});
+const { headersFor } = apis;
 
 /** A connection whose requests are sent and whose answers nobody takes. It is written on, since only that tells of its end. */
 async function ignored(text: string): Promise<{ readonly closed: Promise<unknown> }> {
@@ -100,9 +74,7 @@ test("bad case 38: a connection of HTTP/2 on which nothing is read any more does
   const certificate = await selfSigned("localhost");
   const wayOut = { allow: allowing("127.0.0.1") };
   await using api = await startTestApi(LIMITS, { wayOut, certificate: { ...certificate, expiresAt: new Date() } });
-  const shop = await createEnvironment(api);
-  await shop.connection(await shop.integration("large", { proxy: { baseUrl: upstream.url } }), "acme");
-  shops.set(api, shop);
+  await apis.connect(api);
   await using wire = await startSeverableProxy({ host: "127.0.0.1", port: Number(new URL(api.url).port) });
   const session = connectHttp2(`https://localhost:${wire.port}`, {
     ca: certificate.cert,
