@@ -4,7 +4,7 @@ import { KeysteadError } from "../errors.ts";
 import type { Scope } from "../scopes.ts";
 import type { Vault } from "./context.ts";
 import type { Actor } from "./owner.ts";
-import { accountOf, admits, callingActorOf, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, opens, permits } from "./permission.ts";
 
 /** Who wants to change something over the API, and what that takes. */
 export interface KeyHolder {
@@ -41,7 +41,7 @@ const FIND_KEY = `select e.environment_id, k.connection_selector, ${accountOf("k
             ${permits("k", "connections:read_credentials")} as may_read_credentials
        from keystead.key_digests k
        join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$3")}
-      where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
+      where ${opens("k", "$1")}`;
 
 const CHECK_KEY = statement("check_key", FIND_KEY);
 

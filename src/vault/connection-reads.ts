@@ -1,7 +1,7 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import type { ConnectionSummaryRow } from "./connection-summary.ts";
-import { accountOf, callingActor, permits } from "./permission.ts";
+import { accountOf, callingActor, opens, permits } from "./permission.ts";
 import { connectionOfWay, environmentOfKey, SEALED_COLUMNS } from "./way-fragments.ts";
 
 /** One question for a connection. */
@@ -76,7 +76,7 @@ const readText = (recorded: string): string => `with way as materialized (
                ${permits("k", "connections:read", "connections:read_credentials")} as may_read,
                ${permits("k", "connections:read_credentials")} as may_read_credentials
           from keystead.key_digests k
-         where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
+         where ${opens("k", "a.digest")}
          limit 1
       ) k
       ${environmentOfKey("a.address")}

@@ -1,5 +1,6 @@
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
+import { opens } from "./permission.ts";
 
 /** What an environment says about how often and from where its keys may be used. */
 export interface EnvironmentLimits {
@@ -28,7 +29,7 @@ const FIND_LIMITS = statement(
     cross join lateral (
       select k.environment_id
         from keystead.key_digests k
-       where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
+       where ${opens("k", "a.digest")}
        limit 1
     ) k
     cross join lateral (

@@ -1,7 +1,7 @@
 import { type ConnectionFilters, filterValues, MATCHES_FILTERS, queryInOrder } from "./connection-filters.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, opens, permits } from "./permission.ts";
 
 /** Whose connections, and which of them. */
 export interface ListConnectionsOptions extends ConnectionFilters {
@@ -44,7 +44,7 @@ const listFrom = (
         order by c.connection_row_id desc
         limit $8 offset $9
      ) c on true
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
+    where ${opens("k", "$1")}`;
 
 const LIST_CONNECTIONS = listFrom("keystead.connections");
 

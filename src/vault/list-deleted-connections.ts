@@ -1,7 +1,7 @@
 import { type ConnectionFilters, filterValues, MATCHES_FILTERS, queryInOrder } from "./connection-filters.ts";
 import { connectionSummary, type ConnectionSummary, type ConnectionSummaryRow } from "./connection-summary.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, opens, permits } from "./permission.ts";
 import { retentionEnded } from "./retention.ts";
 
 /** Where a list of deleted connections has come to. The instant is text, because a `Date` would cut it to milliseconds. */
@@ -60,7 +60,7 @@ const LIST_DELETED = `select e.environment_id, ${permits("k", "connections:list"
         order by c.deleted_at desc, c.connection_row_id desc
         limit $8 offset $9
      ) c on true
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`;
+    where ${opens("k", "$1")}`;
 
 type ListedRow = { readonly permitted: boolean } & (DeletedRow | { readonly connection_row_id: null });
 

@@ -1,7 +1,7 @@
 import type { JsonObject } from "../crypto/canonical-json.ts";
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
-import { admits, forbidden, type Forbidden, permits } from "./permission.ts";
+import { admits, forbidden, type Forbidden, opens, permits } from "./permission.ts";
 
 /** Everything about an integration but its client. */
 export interface IntegrationSummary {
@@ -44,7 +44,7 @@ const LIST_INTEGRATIONS = statement(
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$2")}
      left join keystead.integrations n
        on n.environment_id = e.environment_id and n.deleted_at is null and ${permits("k", "integrations:list")}
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
+    where ${opens("k", "$1")}
     order by n.unique_key`,
 );
 

@@ -13,6 +13,11 @@ export function forbidden(scope: Scope): Forbidden {
   return { kind: "forbidden", scope };
 }
 
+/** SQL: whether a row of `key_digests` is the one of a digest (SHA-256 of a token) and has not ended. */
+export function opens(key: string, digest: string): string {
+  return `${key}.digest = ${digest} and (${key}.expires_at is null or ${key}.expires_at > now())`;
+}
+
 /** SQL: whether a row of `key_digests` has one of the scopes. Part of the statement that reads, so that an edit counts at once. */
 export function permits(key: string, ...scopes: readonly Scope[]): string {
   return `(${key}.scopes is null or ${key}.scopes && '{${scopes.join(",")}}'::text[])`;

@@ -2,7 +2,7 @@ import type { JsonObject } from "../crypto/canonical-json.ts";
 import type { Database } from "../db/database.ts";
 import { statement } from "../db/statement.ts";
 import { type ConnectionRead, type FoundConnectionRow, TOO_LARGE } from "./connection-reads.ts";
-import { accountOf, callingActor, permits } from "./permission.ts";
+import { accountOf, callingActor, opens, permits } from "./permission.ts";
 import { connectionOfWay, environmentOfKey, SEALED_COLUMNS } from "./way-fragments.ts";
 
 /** How far the way from key to connection went. A key that opens nothing has no row. */
@@ -38,7 +38,7 @@ const READ_AND_RECORD = statement(
       cross join lateral (
         select k.environment_id, k.connection_selector, k.service_account, ${permits("k", "proxy")} as may_proxy
           from keystead.key_digests k
-         where k.digest = a.digest and (k.expires_at is null or k.expires_at > now())
+         where ${opens("k", "a.digest")}
          limit 1
       ) k
       ${environmentOfKey("a.address")}

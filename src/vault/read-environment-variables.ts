@@ -1,6 +1,6 @@
 import { statement } from "../db/statement.ts";
 import type { Vault } from "./context.ts";
-import { accountOf, admits, callingActorOf, forbidden, type Forbidden, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, forbidden, type Forbidden, opens, permits } from "./permission.ts";
 import { variablesOf, type EnvironmentVariable } from "./environment.ts";
 
 /** Who asks. */
@@ -23,7 +23,7 @@ const READ_VARIABLES = statement(
           e.revision, ${accountOf("k", "e")} as account
      from keystead.key_digests k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$2")}
-    where k.digest = $1 and (k.expires_at is null or k.expires_at > now())`,
+    where ${opens("k", "$1")}`,
 );
 
 interface VariablesRow {

@@ -2,7 +2,7 @@ import { Secret } from "../crypto/secret.ts";
 import { statement } from "../db/statement.ts";
 import type { ReadPermissions } from "./connection-reads.ts";
 import type { Vault } from "./context.ts";
-import { accountOf, admits, callingActorOf, forbidden, type Forbidden, permits } from "./permission.ts";
+import { accountOf, admits, callingActorOf, forbidden, type Forbidden, opens, permits } from "./permission.ts";
 import { integrationSummary, type IntegrationSummary, type IntegrationSummaryRow } from "./list-integrations.ts";
 
 /** Who asks for what. */
@@ -39,7 +39,7 @@ const READ_INTEGRATION = statement(
               ${permits("k", "integrations:read", "integrations:read_credentials")} as may_read,
               ${permits("k", "integrations:read_credentials")} as may_read_credentials
          from keystead.key_digests k
-        where k.digest = $1 and (k.expires_at is null or k.expires_at > now())
+        where ${opens("k", "$1")}
      ) k
      join keystead.environments e on e.environment_id = k.environment_id and e.deleted_at is null and ${admits("e", "$3")}
      left join keystead.integrations n
