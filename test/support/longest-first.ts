@@ -16,7 +16,9 @@ const LONGEST = [
 /** The usual order, but with the longest files at the front. */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
-    const { long = [], other = [] } = Object.groupBy(await super.sort(files), ({ moduleId }) =>
+    // oxlint-disable-next-line unicorn/no-array-sort -- no array's
+    const usual = await super.sort(files);
+    const { long = [], other = [] } = Object.groupBy(usual, ({ moduleId }) =>
       LONGEST.some((file) => moduleId.endsWith(`/${file}`)) ? "long" : "other",
     );
     return [...long, ...other];
