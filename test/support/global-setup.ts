@@ -1,4 +1,5 @@
 import { randomBytes } from "node:crypto";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { Client } from "pg";
 import type { TestProject } from "vitest/node";
@@ -10,6 +11,7 @@ import { makeScratchDirectory } from "../../dev/processes/scratch-directory.ts";
 import { createKubeClient } from "../../src/kube/client.ts";
 import { loadIdentity } from "../../src/kube/identity.ts";
 import { installCrds } from "./crds.ts";
+import { memoryDirectory } from "./memory-directory.ts";
 import { templateName } from "./template-name.ts";
 
 declare module "vitest" {
@@ -43,13 +45,15 @@ const MAX_CONNECTIONS = 300;
  * servers of its own would, and starting those takes 3 s. No fsync, because the state dies with the run.
  */
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
+  const binaries = await findBinaries((line) => process.stderr.write(`${line}\n`));
+  // Of the workers and of what they start as well.
+  process.env["TMPDIR"] = memoryDirectory() ?? tmpdir();
   const directory = await makeScratchDirectory();
   const children = createChildProcesses(directory, true);
   const run = randomBytes(5).toString("hex");
   // Some hundred processes of Keystead start from the same sources, and each would spend a third of a second on them.
   process.env["NODE_COMPILE_CACHE"] = join(directory, "compile-cache");
   try {
-    const binaries = await findBinaries((line) => process.stderr.write(`${line}\n`));
     const [controlPlane, ownerUrl] = await Promise.all([
       startControlPlane({
         directory: join(directory, "control-plane"),

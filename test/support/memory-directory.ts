@@ -1,0 +1,22 @@
+import { accessSync, constants, statfsSync } from "node:fs";
+
+/** Where Linux keeps files in memory. */
+const MEMORY = "/dev/shm";
+
+/** All databases, logs and data directories that a run has at one time, and twice as much again. */
+const ENOUGH_BYTES = 4 * 1024 ** 3;
+
+/**
+ * A folder for files that nobody needs after the run, in memory where there is room: the copies of databases that the tests
+ * make would cost a disk's file system as much processor time as all that is done in them. Undefined elsewhere.
+ */
+export function memoryDirectory(): string | undefined {
+  try {
+    accessSync(MEMORY, constants.W_OK);
+    const { bavail, bsize } = statfsSync(MEMORY);
+    return bavail * bsize >= ENOUGH_BYTES ? MEMORY : undefined;
+  } catch {
+    // Another system, or a container without it.
+    return undefined;
+  }
+}
