@@ -91,6 +91,8 @@ async function startOn(
       command: join(binaries.directory, name),
       args,
       cwd: directory,
+      // Of a run that ends soon; collecting garbage four times less often is a tenth of all that these do.
+      env: options.durable ? process.env : { ...process.env, GOGC: "400" },
       stopPhase: name === "etcd" ? 0 : 1,
     });
 
