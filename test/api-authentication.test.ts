@@ -65,8 +65,11 @@ test("an address without a good key is told to wait after a while, and a good ke
   expect(waiting.length).toBeGreaterThan(0);
   expect(Number(waiting[0]?.headers.get("retry-after"))).toBeGreaterThanOrEqual(1);
   expect(await waiting[0]?.json()).toEqual({ error: { code: "too_many_request", message: expect.any(String) } });
-  expect((await from("192.0.2.60", "junk")).status, "junk and no key at all count as well").toBe(429);
-  expect((await from("192.0.2.60")).status).toBe(429);
+  // Junk and no key at all count as well. Twenty of each: in the time that all of this takes, a few may be answered again.
+  for (const key of ["junk", undefined]) {
+    const answers = await Promise.all(Array.from({ length: 20 }, () => from("192.0.2.60", key)));
+    expect(answers.map(({ status }) => status)).toContain(429);
+  }
 
   expect((await from("192.0.2.60", shop.key)).status).toBe(200);
   expect((await from("192.0.2.61", unknownKey())).status, "another address is another matter").toBe(401);
