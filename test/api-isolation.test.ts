@@ -7,7 +7,7 @@ import { query } from "./support/database.ts";
 // other is neither told of nor touched.
 
 /** A run of calls in which something goes wrong is only as good as its length. */
-const RUNS = Number(process.env["KEYSTEAD_TEST_ISOLATION_RUNS"] ?? 60);
+const RUNS = Number(process.env["KEYSTEAD_TEST_ISOLATION_RUNS"] ?? 30);
 
 let api: TestApi;
 beforeAll(async () => {

@@ -11,7 +11,7 @@ import { startUpstream, type Upstream } from "./support/upstream.ts";
 // Requests that our own OpenAPI document allows, and those next to them, against every route there is.
 
 /** KEYSTEAD_TEST_FUZZ_REQUESTS=20000 for a run that means it, which takes some minutes. */
-const REQUESTS = Number(process.env["KEYSTEAD_TEST_FUZZ_REQUESTS"] ?? 1_500);
+const REQUESTS = Number(process.env["KEYSTEAD_TEST_FUZZ_REQUESTS"] ?? 1_000);
 
 let api: TestApi;
 let shop: TestEnvironment;
