@@ -10,8 +10,16 @@ export interface WatchMetrics {
   received(kind: string, type: string): void;
 }
 
-/** Lists and watches of all kinds that a process follows. `kinds` are known beforehand, so that all stand at 0. */
-export function createWatchMetrics(registry: MetricsRegistry, kinds: readonly string[]): WatchMetrics {
+/**
+ * Lists and watches of all kinds that a process follows. `kinds` are known beforehand, so that all stand at 0.
+ *
+ * @param now milliseconds of a steady clock
+ */
+export function createWatchMetrics(
+  registry: MetricsRegistry,
+  kinds: readonly string[],
+  now: () => number = () => performance.now(),
+): WatchMetrics {
   const { counter, gauge, histogram } = metricsOf(registry);
   const held = gauge("keystead_watch_listed_objects", "Objects that were kept of the last complete state.", ["kind"]);
   const lists = histogram(
@@ -27,8 +35,7 @@ export function createWatchMetrics(registry: MetricsRegistry, kinds: readonly st
   ]);
   const heardAt = new Map<string, number>();
   gauge("keystead_watch_last_event_age_seconds", "Seconds since anything of the kind arrived.", ["kind"], (age) => {
-    const now = performance.now();
-    for (const [kind, at] of heardAt) age.set({ kind }, (now - at) / 1_000);
+    for (const [kind, at] of heardAt) age.set({ kind }, (now() - at) / 1_000);
   });
 
   for (const kind of kinds) {
@@ -39,13 +46,13 @@ export function createWatchMetrics(registry: MetricsRegistry, kinds: readonly st
   }
   return {
     listed(kind, count, seconds) {
-      heardAt.set(kind, performance.now());
+      heardAt.set(kind, now());
       held.set({ kind }, count);
       lists.observe({ kind }, seconds);
     },
     watchEnded: (kind, reason) => restarts.inc({ kind, reason }),
     received(kind, type) {
-      heardAt.set(kind, performance.now());
+      heardAt.set(kind, now());
       events.inc({ kind, type });
     },
   };
