@@ -147,14 +147,19 @@ function requestOf(route: Route, path: string, operation: Operation): fc.Arbitra
 
 /** Dots and nothing at all would make it another path before it is sent; test/api-refusals.test.ts sends those. */
 function pathPart(value: unknown): string {
-  const text = String(value).toWellFormed();
+  const text = textOf(value).toWellFormed();
   return /^\.*$/.test(text) ? "dots" : encodeURIComponent(text);
+}
+
+/** As a client would write it. An object may have a `toString` that is anything. */
+function textOf(value: unknown): string {
+  return typeof value === "object" ? JSON.stringify(value) : String(value);
 }
 
 /** `tags[team]=sales` of an object. */
 function printed([name, value]: readonly [string, unknown]): (readonly [string, string])[] {
-  if (typeof value !== "object" || value === null) return [[name, String(value)]];
-  return Object.entries(value).map(([key, inner]) => [`${name}[${key}]`, String(inner)] as const);
+  if (typeof value !== "object" || value === null) return [[name, textOf(value)]];
+  return Object.entries(value).map(([key, inner]) => [`${name}[${key}]`, textOf(inner)] as const);
 }
 
 /** A request takes some milliseconds, and twenty on a busy machine. */
@@ -233,7 +238,7 @@ function proxiedRequests(): fc.Arbitrary<ProxiedRequest> {
 
 /** What a client can send as a header. */
 function headerText(value: unknown): string {
-  return String(value)
+  return textOf(value)
     .replaceAll(/[^\x20-\x7e]/g, "")
     .trim();
 }
