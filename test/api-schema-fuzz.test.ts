@@ -153,7 +153,7 @@ function pathPart(value: unknown): string {
 
 /** As a client would write it. An object may have a `toString` that is anything. */
 function textOf(value: unknown): string {
-  return typeof value === "object" ? JSON.stringify(value) : String(value);
+  return typeof value === "string" ? value : JSON.stringify(value ?? null);
 }
 
 /** `tags[team]=sales` of an object. */
