@@ -10,7 +10,7 @@ import type { CrashPoint } from "./support/crash-wire.ts";
 
 const ALL = process.env["KEYSTEAD_TEST_CRASH_POINTS"] === "all";
 const SEED = Number(process.env["KEYSTEAD_TEST_CRASH_SEED"] ?? Date.now());
-/** Scenarios of a sample and points of each: a tenth of the work of all tests. */
+/** Scenarios of a sample and points of each: a few hundredths of the work of all tests. */
 const SAMPLE = { scenarios: 3, points: 2 };
 /** Three keep two cores busy: each waits now and then. */
 const LANES = 3;

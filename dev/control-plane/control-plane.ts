@@ -91,7 +91,7 @@ async function startOn(
       command: join(binaries.directory, name),
       args,
       cwd: directory,
-      // Of a run that ends soon; collecting garbage four times less often is a tenth of all that these do.
+      // Of a run that ends soon; collecting garbage less often saves some of what these do.
       env: options.durable ? process.env : { ...process.env, GOGC: "400" },
       stopPhase: name === "etcd" ? 0 : 1,
     });

@@ -3,7 +3,7 @@ import { accessSync, constants, statfsSync } from "node:fs";
 /** Where Linux keeps files in memory. */
 const MEMORY = "/dev/shm";
 
-/** All databases, logs and data directories that a run has at one time, and twice as much again. */
+/** The log of Postgres alone may have 1 GB (`max_wal_size`); databases and data directories come on top. */
 const ENOUGH_BYTES = 4 * 1024 ** 3;
 
 /**

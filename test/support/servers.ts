@@ -94,7 +94,7 @@ function uniqueName(prefix: string): string {
 async function databaseFrom(template: string): Promise<TestDatabase> {
   const server = inject("postgres").ownerUrl;
   const name = uniqueName("test").replaceAll("-", "_");
-  // The default way writes every page to the log and takes ten times as long, for a server that nobody recovers.
+  // The default way writes every page to the log, which takes up to twice as long, for a server that nobody recovers.
   await query(server, `create database ${name} template ${template} strategy file_copy`);
   return {
     ownerUrl: urlOf(name),
